@@ -1,0 +1,2 @@
+//! recsys.
+fn main() {}

@@ -1,0 +1,50 @@
+//! The seam between the runner and the domain: one file a kind, and the registry.
+//!
+//! A step file is thin: load the inputs, call the domain, save the outputs. Adding a kind is one
+//! new file here, its `mod` line, and its line in [`KINDS`]; help, JSON Schema and checks derive
+//! from that list.
+
+use crate::workflow::kind::Kind;
+
+/// Every kind, in the order of the reference.
+pub static KINDS: &[Kind] = &[];
+
+/// Data types of ports, each written once: an edge between different types is refused.
+pub mod data_type {
+    /// Raw `tracks.parquet`.
+    pub const RAW_TRACKS: &str = "raw tracks";
+    /// Raw `catalog_names.parquet`.
+    pub const RAW_CATALOG: &str = "raw catalog names";
+    /// Raw `interactions.parquet`.
+    pub const RAW_INTERACTIONS: &str = "raw interactions";
+    /// `items.parquet`: one row per item with ids and names.
+    pub const ITEMS: &str = "items";
+    /// `users.parquet`: `user_idx`, `user_id`.
+    pub const USERS: &str = "users";
+    /// One row per (user, item) with counts and dates.
+    pub const EVENTS: &str = "events";
+    /// CSR matrix users × items.
+    pub const MATRIX: &str = "interaction matrix";
+    /// Factor tables of a model.
+    pub const FACTORS: &str = "factors";
+    /// `user_idx, item_idx, score, rank`: what one base model proposes to each user.
+    pub const CANDIDATES: &str = "candidates";
+    /// `user_id, track_id, score, rank`: the final lists.
+    pub const RECOMMENDATIONS: &str = "recommendations";
+    /// `track_id, similar_track_id, score, rank`.
+    pub const SIMILAR: &str = "similar tracks";
+    /// `track_id, score, rank`.
+    pub const TOP_POPULAR: &str = "top popular";
+    /// A score for every track.
+    pub const TRACK_SCORES: &str = "track scores";
+    /// A boosted ranker in CatBoost's JSON format.
+    pub const RANKER: &str = "ranker";
+    /// How much each feature matters.
+    pub const IMPORTANCES: &str = "feature importances";
+    /// A picture.
+    pub const PICTURE: &str = "picture";
+    /// A JSON report.
+    pub const REPORT: &str = "report";
+    /// A table that compares models.
+    pub const COMPARISON: &str = "comparison";
+}

@@ -1,0 +1,392 @@
+//! What a kind says about itself: its name, version, ports and parameters, and how it runs.
+//!
+//! A kind is written as one plain struct of parameters that implements [`Step`]; the runner sees it
+//! only through the erased [`Kind`]. Parameters are described once, by the struct: `serde` decodes
+//! them, `schemars` derives the schema from which the checks with positions, `recsys kinds` and the
+//! JSON Schema all come. The runner knows nothing else about a kind.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use miette::Diagnostic;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+/// Why a step failed. Any error with a `help` text converts into it with `?`.
+pub type StepError = Box<dyn Diagnostic + Send + Sync + 'static>;
+
+/// A kind of step: the parameters of one use of it, and what that use does.
+///
+/// Implementations are thin: load the inputs, call the domain, save the outputs.
+/// The same inputs and parameters must give the same bytes, whatever the thread count.
+pub trait Step: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
+    /// The name after `uses:`, in snake_case.
+    const KIND: &'static str;
+    /// Raised when the outputs change for the same inputs and parameters; part of the fingerprint.
+    const VERSION: u32;
+    /// One sentence for `recsys kinds`.
+    const SUMMARY: &'static str;
+    /// One step in YAML, as it stands under `steps:`; tested, and printed by `recsys kinds <kind>`.
+    const EXAMPLE: &'static str;
+    /// What the step reads.
+    const INPUTS: &'static [InputPort];
+    /// What the step writes.
+    const OUTPUTS: &'static [OutputPort];
+    /// Whether any input and output names are taken besides the declared ones (`shell`).
+    const OPEN_PORTS: bool = false;
+    /// Whether the step runs until it is stopped and makes nothing to keep (`serve`):
+    /// it takes part in a run only when asked for, after everything else.
+    const SERVICE: bool = false;
+
+    /// Checks rules between parameters that no single range can state.
+    ///
+    /// # Errors
+    /// Names the parameter at fault, so that its place in the file can be shown.
+    fn check(&self) -> Result<(), ParameterFault> {
+        Ok(())
+    }
+
+    /// Reads the inputs of `ctx` and writes every output of `ctx`.
+    ///
+    /// # Errors
+    /// Anything that a user must know, with a `help` text that says the next action.
+    fn run(&self, ctx: &Context<'_>) -> Result<(), StepError>;
+}
+
+/// A rule between parameters that is broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParameterFault {
+    /// The parameter to underline.
+    pub parameter: &'static str,
+    /// What was expected and what was found.
+    pub message: String,
+}
+
+/// How many artifacts an input takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Arity {
+    /// Exactly one; leaving it out is an error.
+    One,
+    /// One or none.
+    Optional,
+    /// A map of names to artifacts, at least one.
+    Many,
+}
+
+/// Which period an artifact was made from; it follows the data through every step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// What base models learn from.
+    Train,
+    /// Labels of the ranker.
+    Target,
+    /// Evaluation only; never reaches an input that trains.
+    Test,
+}
+
+/// A named input of a kind.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct InputPort {
+    /// The name under `inputs:`.
+    pub name: &'static str,
+    /// Data types that fit; an edge from another type is refused.
+    pub accepts: &'static [&'static str],
+    /// How many artifacts it takes.
+    pub arity: Arity,
+    /// Whether something is learned from it: data of the test period is refused.
+    pub trains: bool,
+    /// One sentence for the reference.
+    pub about: &'static str,
+}
+
+impl InputPort {
+    /// An input that must be there.
+    pub const fn new(name: &'static str, accepts: &'static [&'static str], about: &'static str) -> Self {
+        Self { name, accepts, arity: Arity::One, trains: false, about }
+    }
+
+    /// May be left out.
+    pub const fn optional(self) -> Self {
+        Self { arity: Arity::Optional, ..self }
+    }
+
+    /// Takes a map of names to artifacts.
+    pub const fn many(self) -> Self {
+        Self { arity: Arity::Many, ..self }
+    }
+
+    /// Something is learned from it.
+    pub const fn trains(self) -> Self {
+        Self { trains: true, ..self }
+    }
+}
+
+/// A named output of a kind.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct OutputPort {
+    /// The name under `outputs:` and after the dot in `step.port`.
+    pub name: &'static str,
+    /// The data type, compared with [`InputPort::accepts`].
+    pub data: &'static str,
+    /// File extension of the default path `artifacts/<step>/<name>.<extension>`.
+    pub extension: &'static str,
+    /// The period it is made from, where the kind decides that (`split`).
+    pub role: Option<Role>,
+    /// One sentence for the reference.
+    pub about: &'static str,
+}
+
+impl OutputPort {
+    /// An output; its role is what its step's inputs have.
+    pub const fn new(
+        name: &'static str,
+        data: &'static str,
+        extension: &'static str,
+        about: &'static str,
+    ) -> Self {
+        Self { name, data, extension, role: None, about }
+    }
+
+    /// Data of this period only.
+    pub const fn role(self, role: Role) -> Self {
+        Self { role: Some(role), ..self }
+    }
+}
+
+/// A kind with its type erased, as the runner and the reference see it.
+#[derive(Clone, Copy)]
+pub struct Kind {
+    /// [`Step::KIND`].
+    pub name: &'static str,
+    /// [`Step::VERSION`].
+    pub version: u32,
+    /// [`Step::SUMMARY`].
+    pub summary: &'static str,
+    /// [`Step::EXAMPLE`].
+    pub example: &'static str,
+    /// [`Step::INPUTS`].
+    pub inputs: &'static [InputPort],
+    /// [`Step::OUTPUTS`].
+    pub outputs: &'static [OutputPort],
+    /// [`Step::OPEN_PORTS`].
+    pub open_ports: bool,
+    /// [`Step::SERVICE`].
+    pub service: bool,
+    schema: fn() -> Value,
+    decode: fn(Value) -> Result<Box<dyn Runnable>, serde_json::Error>,
+}
+
+impl Kind {
+    /// The erased form of `S`.
+    pub const fn of<S: Step>() -> Self {
+        Self {
+            name: S::KIND,
+            version: S::VERSION,
+            summary: S::SUMMARY,
+            example: S::EXAMPLE,
+            inputs: S::INPUTS,
+            outputs: S::OUTPUTS,
+            open_ports: S::OPEN_PORTS,
+            service: S::SERVICE,
+            schema: || schemars::schema_for!(S).to_value(),
+            decode: |value| Ok(Box::new(serde_json::from_value::<S>(value)?)),
+        }
+    }
+
+    /// JSON Schema of the parameters: types, ranges, defaults and descriptions.
+    pub fn schema(&self) -> Value {
+        (self.schema)()
+    }
+
+    /// Parameters from JSON, defaults filled in.
+    ///
+    /// # Errors
+    /// When a value does not fit the type of its parameter.
+    pub fn decode(&self, parameters: Value) -> Result<Box<dyn Runnable>, serde_json::Error> {
+        (self.decode)(parameters)
+    }
+
+    /// The input named `name`.
+    pub fn input(&self, name: &str) -> Option<&'static InputPort> {
+        self.inputs.iter().find(|port| port.name == name)
+    }
+
+    /// The output named `name`.
+    pub fn output(&self, name: &str) -> Option<&'static OutputPort> {
+        self.outputs.iter().find(|port| port.name == name)
+    }
+}
+
+/// A step with its parameters, ready to run; its type erased.
+pub trait Runnable: Send + Sync {
+    /// See [`Step::check`].
+    ///
+    /// # Errors
+    /// See [`Step::check`].
+    fn check(&self) -> Result<(), ParameterFault>;
+    /// Every parameter after defaults, as it enters the fingerprint.
+    fn parameters(&self) -> Value;
+    /// See [`Step::run`].
+    ///
+    /// # Errors
+    /// See [`Step::run`].
+    fn run(&self, ctx: &Context<'_>) -> Result<(), StepError>;
+}
+
+impl<S: Step> Runnable for S {
+    fn check(&self) -> Result<(), ParameterFault> {
+        Step::check(self)
+    }
+
+    fn parameters(&self) -> Value {
+        serde_json::to_value(self).expect("parameters are plain data, which always has a JSON form")
+    }
+
+    fn run(&self, ctx: &Context<'_>) -> Result<(), StepError> {
+        Step::run(self, ctx)
+    }
+}
+
+/// Progress from inside a step: rows, iterations, trees.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Progress {
+    /// How much is done.
+    pub done: u64,
+    /// How much there is, when known.
+    pub total: Option<u64>,
+    /// What is counted, in the plural: `rows`, `iterations`.
+    pub unit: &'static str,
+    /// What a person wants to see beside the number: `loss 0.0389`.
+    pub note: String,
+}
+
+/// What a step leaves beside its artifacts.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Notes {
+    /// Named numbers, for comparison between runs: `ranked.ndcg@10`.
+    pub metrics: BTreeMap<String, f64>,
+    /// Text for the end of the run, such as a table.
+    pub summary: Option<String>,
+    /// Things that a person should know and that are not errors.
+    pub warnings: Vec<String>,
+}
+
+/// The world of one running step: where to read, where to write, whom to tell.
+pub struct Context<'a> {
+    pub(super) inputs: BTreeMap<String, Vec<(String, PathBuf)>>,
+    pub(super) outputs: BTreeMap<String, PathBuf>,
+    pub(super) environment: BTreeMap<String, String>,
+    pub(super) work_dir: PathBuf,
+    pub(super) root: PathBuf,
+    pub(super) log: PathBuf,
+    pub(super) progress: &'a (dyn Fn(Progress) + Send + Sync),
+    pub(super) cancelled: &'a AtomicBool,
+    pub(super) notes: Mutex<Notes>,
+}
+
+impl Context<'_> {
+    /// The file behind a required input.
+    ///
+    /// # Panics
+    /// When the kind declares no such input: the plan has checked everything else.
+    pub fn input(&self, port: &str) -> &Path {
+        self.optional_input(port).expect("a required input is in every plan that was checked")
+    }
+
+    /// The file behind an input that may be left out.
+    pub fn optional_input(&self, port: &str) -> Option<&Path> {
+        self.inputs.get(port).and_then(|files| files.first()).map(|(_, path)| path.as_path())
+    }
+
+    /// The named files behind an input that takes many, in the order of their names.
+    pub fn inputs(&self, port: &str) -> impl Iterator<Item = (&str, &Path)> {
+        self.inputs.get(port).into_iter().flatten().map(|(name, path)| (name.as_str(), path.as_path()))
+    }
+
+    /// Every input port with its files.
+    pub fn all_inputs(&self) -> impl Iterator<Item = (&str, &[(String, PathBuf)])> {
+        self.inputs.iter().map(|(port, files)| (port.as_str(), files.as_slice()))
+    }
+
+    /// Where to write an output: a path in a private folder, nothing is there yet.
+    ///
+    /// # Panics
+    /// When the kind declares no such output.
+    pub fn output(&self, port: &str) -> &Path {
+        self.outputs.get(port).expect("the context has a path for every declared output")
+    }
+
+    /// Every output port with its path.
+    pub fn all_outputs(&self) -> impl Iterator<Item = (&str, &Path)> {
+        self.outputs.iter().map(|(port, path)| (port.as_str(), path.as_path()))
+    }
+
+    /// The environment variables that the step declares, and their values.
+    pub fn environment(&self) -> &BTreeMap<String, String> {
+        &self.environment
+    }
+
+    /// A private folder for temporary files, removed after the step.
+    pub fn work_dir(&self) -> &Path {
+        &self.work_dir
+    }
+
+    /// The project folder, in which commands run.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The step's log file, for the output of commands.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// Tells how far the step is.
+    pub fn progress(&self, done: u64, total: Option<u64>, unit: &'static str, note: impl Into<String>) {
+        (self.progress)(Progress { done, total, unit, note: note.into() });
+    }
+
+    /// Keeps a number with the result of the step.
+    pub fn metric(&self, name: impl Into<String>, value: f64) {
+        self.with_notes(|notes| notes.metrics.insert(name.into(), value));
+    }
+
+    /// Shows a text at the end of the run.
+    pub fn summary(&self, text: impl Into<String>) {
+        self.with_notes(|notes| notes.summary = Some(text.into()));
+    }
+
+    /// Warns of something that does not stop the step.
+    pub fn warn(&self, text: impl Into<String>) {
+        let text = text.into();
+        tracing::warn!("{text}");
+        self.with_notes(|notes| notes.warnings.push(text));
+    }
+
+    /// Whether the run is being stopped.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Ends the step early when the run is being stopped; call it in every long loop.
+    ///
+    /// # Errors
+    /// [`Cancelled`], to be passed on with `?`.
+    pub fn check_cancelled(&self) -> Result<(), Cancelled> {
+        if self.is_cancelled() { Err(Cancelled) } else { Ok(()) }
+    }
+
+    fn with_notes<T>(&self, change: impl FnOnce(&mut Notes) -> T) -> T {
+        change(&mut self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+}
+
+/// The run was stopped while the step was at work.
+#[derive(Debug, Clone, Copy, thiserror::Error, Diagnostic)]
+#[error("stopped before it was done")]
+pub struct Cancelled;
