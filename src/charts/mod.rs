@@ -1,1 +1,1 @@
-//! (room)
+//! Pictures.

@@ -1,1 +1,1 @@
-//! (room)
+//! Tables in, tables out: raw data, names, entities, events, the split, synthetic data.

@@ -1,1 +1,1 @@
-//! (room)
+//! Metrics and comparisons of recommendation lists; no files.

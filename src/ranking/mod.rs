@@ -1,1 +1,1 @@
-//! (room)
+//! Two-stage recommendation: candidates, their features, the ranker around them.

@@ -1,1 +1,1 @@
-//! Integration tests.
+//! The one integration-test binary: one module a topic.
