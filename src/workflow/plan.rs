@@ -167,6 +167,43 @@ impl Plan {
         Ok(selected)
     }
 
+    /// Checks that the files exist which the selected steps read and no step writes.
+    ///
+    /// # Errors
+    /// Each file that is missing, at its place in the pipeline.
+    pub fn check_files(&self, spec: &Spec, selected: &BTreeSet<usize>, root: &Path) -> Result<(), FileError> {
+        let mut faults = Vec::new();
+        for &position in selected {
+            let step = &self.steps[position];
+            let written = spec.steps.iter().find(|written| written.name == step.name);
+            for input in &step.inputs {
+                let Source::File(path) = &input.source else { continue };
+                let missing = match std::fs::File::open(root.join(path)) {
+                    Ok(file) => {
+                        file.metadata().is_ok_and(|file| file.is_dir()).then(|| "it is a folder".to_owned())
+                    }
+                    Err(error) => Some(error.to_string()),
+                };
+                let Some(why) = missing else { continue };
+                let written = written.and_then(|step| {
+                    step.inputs.iter().find(|i| i.port.value == input.port && i.name == input.name)
+                });
+                let span = written.map_or(0..0, |input| input.reference.span.clone());
+                let message = format!(
+                    "`{}.{}` cannot be read from `{}`: {why}",
+                    step.name,
+                    input.label(),
+                    path.display()
+                );
+                faults.push(
+                    Fault::new(span, message)
+                        .help("put the file there, or point elsewhere: change the path, or `--var` when it comes from `vars:`"),
+                );
+            }
+        }
+        if faults.is_empty() { Ok(()) } else { Err(FileError::new(&spec.path, &spec.text, faults)) }
+    }
+
     /// Everything that can be reached from a step, itself included.
     fn reachable(&self, step: usize, direction: Direction) -> Vec<usize> {
         let start = NodeIndex::new(step);

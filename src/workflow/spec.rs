@@ -109,7 +109,6 @@ pub enum SpecError {
 /// A pipeline: steps with inputs, outputs and parameters.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "it exists for its schema: shape checks and editor completion")]
 pub struct PipelineFile {
     /// Name of the pipeline; the name of the file when left out.
     name: Option<String>,
@@ -122,7 +121,6 @@ pub struct PipelineFile {
 /// One step of a pipeline.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "it exists for its schema: shape checks and editor completion")]
 pub struct StepFile {
     /// The kind; `recsys kinds` lists them. With `run:` it is `shell`.
     uses: Option<String>,
@@ -150,7 +148,6 @@ pub struct StepFile {
 /// What a step occupies while it runs.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "it exists for its schema: shape checks and editor completion")]
 pub struct Resources {
     /// Threads; other steps start only while enough of them are free.
     #[schemars(range(min = 1))]
