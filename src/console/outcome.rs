@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, Table, TableComponent, presets};
 
 use super::style::{bytes, seconds};
 use crate::workflow::event::{Event, Reused, Tally};
@@ -77,7 +77,15 @@ impl Outcome {
 
 fn table(rows: &[Row]) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(["step", "result", "time", "outputs"]);
+    table.load_preset(presets::NOTHING).set_header(["step", "result", "time", "outputs"]);
+    for part in [
+        TableComponent::HeaderLines,
+        TableComponent::MiddleHeaderIntersections,
+        TableComponent::LeftHeaderIntersection,
+        TableComponent::RightHeaderIntersection,
+    ] {
+        table.set_style(part, '─');
+    }
     for row in rows {
         let outputs: Vec<String> =
             row.outputs.iter().map(|(path, size)| format!("{} ({})", path.display(), bytes(*size))).collect();

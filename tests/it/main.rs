@@ -1,1 +1,8 @@
 //! The one integration-test binary: one module a topic.
+
+mod architecture;
+mod bad_input;
+mod cache;
+mod contracts;
+mod graph;
+mod project;
