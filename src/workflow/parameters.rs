@@ -194,6 +194,7 @@ mod tests {
     enum Solver {
         /// Conjugate gradient.
         Cg,
+        /// Exact.
         Cholesky,
     }
 
