@@ -1,0 +1,113 @@
+//! The two inner loops of the solver, on blocks of eight vectors, with the SIMD of the machine.
+//!
+//! A row-solve does little else than products of a gathered block with a vector, from both sides.
+//! Eight rows at once give eight independent chains of multiply-adds for the products from the
+//! right, and eight terms per load and store for the products from the left.
+
+use pulp::Simd;
+
+use super::table::Chunk;
+
+/// Vectors in a block.
+pub const BLOCK: usize = 8;
+
+/// `out[j] = rows[j] · vector` for a block of rows.
+#[inline(always)]
+pub fn dots<S: Simd>(simd: S, rows: &[Chunk], vector: &[Chunk]) -> [f32; BLOCK] {
+    let n_chunks = vector.len();
+    let rows: [&[Chunk]; BLOCK] = std::array::from_fn(|j| &rows[j * n_chunks..][..n_chunks]);
+    let mut sums = [simd.splat_f32s(0.0); BLOCK];
+    for (c, chunk) in vector.iter().enumerate() {
+        let (vector, _) = S::as_simd_f32s(&chunk.0);
+        let rows: [&[S::f32s]; BLOCK] = std::array::from_fn(|j| S::as_simd_f32s(&rows[j][c].0).0);
+        for (v, &factor) in vector.iter().enumerate() {
+            for j in 0..BLOCK {
+                sums[j] = simd.mul_add_e_f32s(rows[j][v], factor, sums[j]);
+            }
+        }
+    }
+    sums.map(|sum| simd.reduce_sum_f32s(sum))
+}
+
+/// `out += Σ_j weights[j] · rows[j]` for a block of rows.
+#[inline(always)]
+pub fn add_weighted<S: Simd>(simd: S, rows: &[Chunk], weights: [f32; BLOCK], out: &mut [Chunk]) {
+    let n_chunks = out.len();
+    let rows: [&[Chunk]; BLOCK] = std::array::from_fn(|j| &rows[j * n_chunks..][..n_chunks]);
+    let weights = weights.map(|weight| simd.splat_f32s(weight));
+    for (c, chunk) in out.iter_mut().enumerate() {
+        let (out, _) = S::as_mut_simd_f32s(&mut chunk.0);
+        let rows: [&[S::f32s]; BLOCK] = std::array::from_fn(|j| S::as_simd_f32s(&rows[j][c].0).0);
+        for (v, out) in out.iter_mut().enumerate() {
+            let mut sums = [*out, simd.mul_f32s(weights[1], rows[1][v])];
+            sums[0] = simd.mul_add_e_f32s(weights[0], rows[0][v], sums[0]);
+            for j in 2..BLOCK {
+                sums[j % 2] = simd.mul_add_e_f32s(weights[j], rows[j][v], sums[j % 2]);
+            }
+            *out = simd.add_f32s(sums[0], sums[1]);
+        }
+    }
+}
+
+/// `a · b`.
+#[inline(always)]
+pub fn dot<S: Simd>(simd: S, a: &[Chunk], b: &[Chunk]) -> f32 {
+    let mut sum = simd.splat_f32s(0.0);
+    for (a, b) in a.iter().zip(b) {
+        let ((a, _), (b, _)) = (S::as_simd_f32s(&a.0), S::as_simd_f32s(&b.0));
+        for (&a, &b) in a.iter().zip(b) {
+            sum = simd.mul_add_e_f32s(a, b, sum);
+        }
+    }
+    simd.reduce_sum_f32s(sum)
+}
+
+/// `out ← scale · out + factor · vector`.
+#[inline(always)]
+pub fn scale_add<S: Simd>(simd: S, scale: f32, out: &mut [Chunk], factor: f32, vector: &[Chunk]) {
+    let (scale, factor) = (simd.splat_f32s(scale), simd.splat_f32s(factor));
+    for (out, vector) in out.iter_mut().zip(vector) {
+        let ((out, _), (vector, _)) = (S::as_mut_simd_f32s(&mut out.0), S::as_simd_f32s(&vector.0));
+        for (out, &vector) in out.iter_mut().zip(vector) {
+            *out = simd.mul_add_e_f32s(factor, vector, simd.mul_f32s(scale, *out));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pulp::{Arch, WithSimd};
+
+    use super::*;
+
+    struct Both<'a>(&'a [Chunk], &'a [Chunk], &'a mut [Chunk]);
+
+    impl WithSimd for Both<'_> {
+        type Output = [f32; BLOCK];
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+            let dots = dots(simd, self.0, self.1);
+            add_weighted(simd, self.0, dots, self.2);
+            dots
+        }
+    }
+
+    #[test]
+    fn blocks_agree_with_plain_loops() {
+        let rows: Vec<Chunk> =
+            (0..16).map(|r| Chunk(std::array::from_fn(|c| ((r * 5 + c * 3) % 7) as f32))).collect();
+        let vector = [Chunk(std::array::from_fn(|c| c as f32)), Chunk([2.0; 16])];
+        let mut out = [Chunk([1.0; 16]); 2];
+        let dots = Arch::new().dispatch(Both(&rows, &vector, &mut out));
+        let mut expected = [Chunk([1.0; 16]); 2];
+        for (row, &dot) in rows.chunks_exact(2).zip(&dots) {
+            let plain: f32 = (0..32).map(|i| row[i / 16].0[i % 16] * vector[i / 16].0[i % 16]).sum();
+            assert_eq!(dot, plain);
+            for i in 0..32 {
+                expected[i / 16].0[i % 16] += dot * row[i / 16].0[i % 16];
+            }
+        }
+        assert_eq!(out, expected);
+    }
+}
