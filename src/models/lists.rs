@@ -59,6 +59,22 @@ impl Lists {
     }
 }
 
+/// Queries whose lists are made, and handed on, together: it bounds the memory that lists take.
+pub const QUERIES_AT_ONCE: usize = 16_384;
+
+/// Lists of some of the queries, as they are made.
+#[derive(Debug, Clone, Copy)]
+pub struct Block<'a> {
+    /// The users or items that ask, one a list, rising.
+    pub queries: &'a [u32],
+    /// Their lists.
+    pub lists: &'a Lists,
+    /// Queries done, these included.
+    pub done: usize,
+    /// All queries.
+    pub total: usize,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,7 +14,7 @@
 use pulp::Simd;
 
 use super::kernel::{BLOCK, add_weighted, dot, dots, scale_add};
-use super::table::{Chunk, Table};
+use super::table::{Chunk, LANES, Table};
 
 /// Cache that a gathered row may take, in chunks (512 KiB, half of a usual second-level cache).
 const SCRATCH_CHUNKS: usize = 8192;
@@ -46,12 +46,15 @@ impl Scratch {
     /// Copies the vectors of `items`; whole blocks, filled up with zero vectors.
     #[inline(always)]
     fn gather(&mut self, fixed: &Table, items: &[u32], confidences: &[f32]) {
-        self.gathered.clear();
-        for &item in items {
-            self.gathered.extend_from_slice(fixed.row(item as usize));
-        }
         let n_padded = items.len().next_multiple_of(BLOCK);
         self.gathered.resize(n_padded * fixed.n_chunks(), Chunk::ZERO);
+        let (used, padding) = self.gathered.split_at_mut(items.len() * fixed.n_chunks());
+        for (vector, &item) in used.chunks_exact_mut(fixed.n_chunks()).zip(items) {
+            for (chunk, from) in vector.iter_mut().zip(fixed.row(item as usize)) {
+                *chunk = *from;
+            }
+        }
+        padding.fill(Chunk::ZERO);
         self.confidences.clear();
         self.confidences.extend_from_slice(confidences);
         self.confidences.resize(n_padded, 0.0);
@@ -76,7 +79,11 @@ impl System<'_> {
         // r = b − A x
         let mut residual = std::mem::take(&mut scratch.residual);
         self.gram_product(simd, x, &mut residual);
-        residual.iter_mut().for_each(|chunk| chunk.0.iter_mut().for_each(|value| *value = -*value));
+        for chunk in &mut residual {
+            for value in &mut chunk.0 {
+                *value = -*value;
+            }
+        }
         let mut b_x = 0.0f64;
         for (items, confidences) in items.chunks(piece).zip(confidences.chunks(piece)) {
             scratch.gather(self.fixed, items, confidences);
@@ -123,8 +130,8 @@ impl System<'_> {
         out.resize(n_chunks, Chunk::ZERO);
         for (block, rows) in self.gram.chunks_exact(BLOCK * n_chunks).enumerate() {
             let start = block * BLOCK;
-            let half: &[f32] = &vector[start / 16].0[start % 16..][..BLOCK];
-            add_weighted(simd, rows, std::array::from_fn(|j| half[j]), out);
+            let (blocks, _) = vector[start / LANES].0.as_chunks::<BLOCK>();
+            add_weighted(simd, rows, blocks[start % LANES / BLOCK], out);
         }
     }
 }
@@ -137,8 +144,11 @@ impl Scratch {
         let blocks = self.gathered.chunks_exact(BLOCK * x.len());
         for (rows, confidences) in blocks.zip(self.confidences.as_chunks::<BLOCK>().0) {
             let dots = dots(simd, rows, x);
-            let weights = std::array::from_fn(|j| confidences[j] - (confidences[j] - 1.0) * dots[j]);
-            b_x += (0..BLOCK).map(|j| confidences[j] * dots[j]).sum::<f32>();
+            let mut weights = [0.0; BLOCK];
+            for j in 0..BLOCK {
+                weights[j] = confidences[j] - (confidences[j] - 1.0) * dots[j];
+                b_x += confidences[j] * dots[j];
+            }
             add_weighted(simd, rows, weights, out);
         }
         b_x
@@ -150,7 +160,10 @@ impl Scratch {
         let blocks = self.gathered.chunks_exact(BLOCK * p.len());
         for (rows, confidences) in blocks.zip(self.confidences.as_chunks::<BLOCK>().0) {
             let dots = dots(simd, rows, p);
-            let weights = std::array::from_fn(|j| (confidences[j] - 1.0) * dots[j]);
+            let mut weights = [0.0; BLOCK];
+            for j in 0..BLOCK {
+                weights[j] = (confidences[j] - 1.0) * dots[j];
+            }
             add_weighted(simd, rows, weights, out);
         }
     }

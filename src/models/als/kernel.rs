@@ -14,39 +14,54 @@ pub const BLOCK: usize = 8;
 /// `out[j] = rows[j] · vector` for a block of rows.
 #[inline(always)]
 pub fn dots<S: Simd>(simd: S, rows: &[Chunk], vector: &[Chunk]) -> [f32; BLOCK] {
-    let n_chunks = vector.len();
-    let rows: [&[Chunk]; BLOCK] = std::array::from_fn(|j| &rows[j * n_chunks..][..n_chunks]);
+    let rows = split(rows, vector.len());
     let mut sums = [simd.splat_f32s(0.0); BLOCK];
-    for (c, chunk) in vector.iter().enumerate() {
-        let (vector, _) = S::as_simd_f32s(&chunk.0);
-        let rows: [&[S::f32s]; BLOCK] = std::array::from_fn(|j| S::as_simd_f32s(&rows[j][c].0).0);
-        for (v, &factor) in vector.iter().enumerate() {
-            for j in 0..BLOCK {
-                sums[j] = simd.mul_add_e_f32s(rows[j][v], factor, sums[j]);
+    for c in 0..vector.len() {
+        let (vector, _) = S::as_simd_f32s(&vector[c].0);
+        for j in 0..BLOCK {
+            let (row, _) = S::as_simd_f32s(&rows[j][c].0);
+            for v in 0..vector.len() {
+                sums[j] = simd.mul_add_e_f32s(row[v], vector[v], sums[j]);
             }
         }
     }
-    sums.map(|sum| simd.reduce_sum_f32s(sum))
+    let mut out = [0.0; BLOCK];
+    for j in 0..BLOCK {
+        out[j] = simd.reduce_sum_f32s(sums[j]);
+    }
+    out
 }
 
 /// `out += Σ_j weights[j] · rows[j]` for a block of rows.
 #[inline(always)]
 pub fn add_weighted<S: Simd>(simd: S, rows: &[Chunk], weights: [f32; BLOCK], out: &mut [Chunk]) {
-    let n_chunks = out.len();
-    let rows: [&[Chunk]; BLOCK] = std::array::from_fn(|j| &rows[j * n_chunks..][..n_chunks]);
-    let weights = weights.map(|weight| simd.splat_f32s(weight));
-    for (c, chunk) in out.iter_mut().enumerate() {
-        let (out, _) = S::as_mut_simd_f32s(&mut chunk.0);
-        let rows: [&[S::f32s]; BLOCK] = std::array::from_fn(|j| S::as_simd_f32s(&rows[j][c].0).0);
-        for (v, out) in out.iter_mut().enumerate() {
-            let mut sums = [*out, simd.mul_f32s(weights[1], rows[1][v])];
-            sums[0] = simd.mul_add_e_f32s(weights[0], rows[0][v], sums[0]);
-            for j in 2..BLOCK {
-                sums[j % 2] = simd.mul_add_e_f32s(weights[j], rows[j][v], sums[j % 2]);
+    let rows = split(rows, out.len());
+    for c in 0..out.len() {
+        let (out, _) = S::as_mut_simd_f32s(&mut out[c].0);
+        for v in 0..out.len() {
+            let mut sum = out[v];
+            for j in 0..BLOCK {
+                let (row, _) = S::as_simd_f32s(&rows[j][c].0);
+                sum = simd.mul_add_e_f32s(simd.splat_f32s(weights[j]), row[v], sum);
             }
-            *out = simd.add_f32s(sums[0], sums[1]);
+            out[v] = sum;
         }
     }
+}
+
+/// The rows of a block, each a slice of its own, so that the loops over chunks need no bounds checks.
+#[inline(always)]
+fn split(rows: &[Chunk], n: usize) -> [&[Chunk]; BLOCK] {
+    [
+        &rows[..n],
+        &rows[n..2 * n],
+        &rows[2 * n..3 * n],
+        &rows[3 * n..4 * n],
+        &rows[4 * n..5 * n],
+        &rows[5 * n..6 * n],
+        &rows[6 * n..7 * n],
+        &rows[7 * n..8 * n],
+    ]
 }
 
 /// `a · b`.

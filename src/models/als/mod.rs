@@ -11,7 +11,7 @@
 //! solves all users, then all items; `L` falls with each. The objective, its scaling and the meaning
 //! of every parameter are those of the library `implicit` (0.7), which opens the saved model.
 //!
-//! Where to read on: [`half_step`](self) cuts the work, `cg` and `cholesky` solve a row, `kernel` holds the
+//! Where to read on: `half_step` cuts the work, `cg` and `cholesky` solve a row, `kernel` holds the
 //! inner loops.
 //!
 //! # Shapes
@@ -43,6 +43,8 @@ use self::half_step::Side;
 use self::table::Table;
 use crate::interactions::{Interactions, InvalidInteractions};
 use crate::models::factors::Factors;
+use crate::models::lists::Block;
+use crate::models::top_k::TopK;
 use crate::models::weighting::Weighting;
 
 /// How a row's equations are solved.
@@ -230,5 +232,23 @@ impl Als {
             }
         }
         Ok(model)
+    }
+
+    /// The best `n` items of every user with training interactions, block after block.
+    ///
+    /// Users without any have no vector and get no list: fallbacks serve them. Items that nobody chose
+    /// in training are in no list.
+    ///
+    /// # Errors
+    /// The error of `emit`.
+    pub fn recommend<E>(
+        &self,
+        model: &AlsModel,
+        interactions: &Interactions,
+        emit: impl FnMut(Block<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let users: Vec<u32> = model.user_factors.nonzero_rows().collect();
+        let seen = |at: usize| if self.filter_seen { interactions.row(users[at] as usize).0 } else { &[] };
+        TopK::inner_product(&model.item_factors).search_rows(&model.user_factors, &users, self.n, seen, emit)
     }
 }

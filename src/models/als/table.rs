@@ -92,7 +92,12 @@ impl Table {
 
     /// Appends a vector without its padding.
     pub fn extend_row(&self, row: usize, values: &mut Vec<f32>) {
-        values.extend(self.row(row).iter().flat_map(|chunk| chunk.0).take(self.n_factors));
+        let mut n_left = self.n_factors;
+        for chunk in self.row(row) {
+            let n_here = n_left.min(LANES);
+            values.extend_from_slice(&chunk.0[..n_here]);
+            n_left -= n_here;
+        }
     }
 }
 
