@@ -3,9 +3,16 @@
 //! Readers name the file, what was expected and what was found; writers leave nothing half-written
 //! behind because the runner gives them private paths.
 
+pub mod append;
+pub mod candidates;
+pub mod factors;
 pub mod json;
+pub mod listens;
 pub mod npz;
+pub mod popular;
+pub mod similar;
 pub mod table;
+pub mod track_ids;
 
 use std::path::{Path, PathBuf};
 

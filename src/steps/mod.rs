@@ -4,12 +4,24 @@
 //! new file here, its `mod` line, and its line in [`KINDS`]; help, JSON Schema and checks derive
 //! from that list.
 
-pub mod shell;
+mod als;
+mod popularity;
+mod shell;
+mod similar;
 
+use crate::models::popularity::Popularity;
+use crate::models::als::Als;
+use crate::models::similar::Similar;
 use crate::workflow::kind::Kind;
 
 /// Every kind, in the order of the reference.
-pub static KINDS: &[Kind] = &[Kind::of::<shell::Shell>()];
+#[rustfmt::skip]
+pub static KINDS: &[Kind] = &[
+    Kind::of::<Popularity>(),
+    Kind::of::<Als>(),
+    Kind::of::<Similar>(),
+    Kind::of::<shell::Shell>(),
+];
 
 /// Data types of ports, each written once: an edge between different types is refused.
 pub mod data_type {
