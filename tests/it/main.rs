@@ -6,3 +6,4 @@ mod cache;
 mod contracts;
 mod graph;
 mod project;
+mod oracle;
