@@ -1,1 +1,3 @@
-//! (room)
+//! The command line: one file a command.
+
+pub mod serve;

@@ -5,6 +5,7 @@
 
 pub mod json;
 pub mod npz;
+pub mod ranked;
 pub mod table;
 
 use std::path::{Path, PathBuf};
