@@ -25,7 +25,8 @@ pub struct Library {
 }
 
 impl Library {
-    /// Reads the four artifacts.
+    /// Reads the four artifacts; blocks, and must not be called from a single-threaded async
+    /// runtime.
     ///
     /// # Errors
     /// When one is missing, unreadable, or does not fit the others.

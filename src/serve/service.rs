@@ -19,8 +19,10 @@ pub struct Service {
     /// The address to listen on; `0.0.0.0` lets other machines in.
     pub host: String,
     /// The port to listen on; 0 takes a free one.
+    #[serde(deserialize_with = "port")]
     pub port: u16,
     /// The longest list that may be asked for.
+    #[serde(deserialize_with = "count")]
     pub max_k: NonZeroUsize,
     /// The files to answer from.
     pub artifacts: Artifacts,
@@ -106,6 +108,7 @@ pub struct Blending {
     /// Leave out the tracks of the user's own events.
     pub exclude_seen: bool,
     /// How many of the user's last events online recommendations start from.
+    #[serde(deserialize_with = "count")]
     pub online_events: NonZeroUsize,
     /// What an event counts for compared with the next newer one, from 0 to 1.
     #[serde(deserialize_with = "share")]
@@ -153,6 +156,7 @@ pub struct Events {
     /// The SQLite file; it is made when it is not there.
     pub path: PathBuf,
     /// How many of a user's newest events are used; the file keeps all.
+    #[serde(deserialize_with = "count")]
     pub keep_per_user: NonZeroUsize,
     /// What becomes of an event with a track that is not in the items table.
     pub unknown_tracks: UnknownTracks,
@@ -212,7 +216,9 @@ impl Service {
                 let len = usize::try_from(at.span().byte_len().unwrap_or(0)).ok()?;
                 Some((start.min(text.len()), len).into())
             });
-            let message = error.to_string();
+            let text_with_place = error.to_string();
+            // The place stands before the message, as in every error of a file.
+            let message = text_with_place.split(" at line ").next().unwrap_or_default().to_owned();
             FileFault::Content(Box::new(ContentFault {
                 path: path.to_owned(),
                 place: place.unwrap_or_default(),
@@ -231,6 +237,18 @@ fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     } else {
         Err(D::Error::custom(format_args!("expected a number from 0 to 1, found {value}")))
     }
+}
+
+fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    let value = i64::deserialize(deserializer)?;
+    let message = || D::Error::custom(format_args!("expected a port from 0 to 65535, found {value}"));
+    u16::try_from(value).map_err(|_| message())
+}
+
+fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NonZeroUsize, D::Error> {
+    let value = i64::deserialize(deserializer)?;
+    let count = usize::try_from(value).ok().and_then(NonZeroUsize::new);
+    count.ok_or_else(|| D::Error::custom(format_args!("expected an integer from 1 up, found {value}")))
 }
 
 #[cfg(test)]
@@ -261,8 +279,8 @@ mod tests {
     fn an_error_names_the_file_the_place_and_the_expectation() {
         for (text, place, expected) in [
             ("port: 8000\nblendin: {}\n", "line 2, column 1", "blendin"),
-            ("port: 70000\n", "line 1, column 7", "u16"),
-            ("max_k: 0\n", "line 1, column 8", ""),
+            ("port: 70000\n", "line 1, column 7", "expected a port from 0 to 65535, found 70000"),
+            ("max_k: 0\n", "line 1, column 8", "expected an integer from 1 up, found 0"),
             (
                 "blending:\n  probability: 1.5\n",
                 "line 2, column 16",
