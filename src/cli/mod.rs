@@ -5,6 +5,7 @@ mod graph;
 mod kinds;
 mod project;
 mod run;
+mod serve;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,6 +13,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use miette::Diagnostic;
 use thiserror::Error;
+
+use crate::serve::ServiceError;
 
 /// A declarative workflow runner for recommender systems.
 ///
@@ -45,6 +48,8 @@ Exit codes: 0 done, 1 a step failed, 2 the file or the command line is wrong, 13
 enum Command {
     /// Run a pipeline: what has changed, and what depends on it
     Run(run::RunArgs),
+    /// Answer over HTTP from the artifacts of a run
+    Serve(serve::ServeArgs),
     /// Show the steps of a pipeline and how they depend on each other
     Graph(graph::GraphArgs),
     /// Check a pipeline file without running anything
@@ -89,6 +94,15 @@ impl CommandError {
     }
 }
 
+impl From<ServiceError> for CommandError {
+    fn from(error: ServiceError) -> Self {
+        match error.exit_code() {
+            2 => Self::Usage(error.into()),
+            _ => Self::Failed(error.into()),
+        }
+    }
+}
+
 /// Runs the command that was given.
 ///
 /// # Errors
@@ -97,6 +111,7 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
     let root = project::enter(cli.directory.as_deref())?;
     match cli.command {
         Command::Run(args) => run::run(&args, &root),
+        Command::Serve(args) => serve::serve(&args).map_err(CommandError::from),
         Command::Graph(args) => graph::graph(&args, &root),
         Command::Check(args) => check::check(&args, &root),
         Command::Kinds(args) => kinds::kinds(&args),

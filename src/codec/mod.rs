@@ -10,6 +10,7 @@ pub mod json;
 pub mod listens;
 pub mod npz;
 pub mod popular;
+pub mod ranked;
 pub mod similar;
 pub mod table;
 pub mod track_ids;

@@ -6,11 +6,12 @@
 
 mod als;
 mod popularity;
+mod serve;
 mod shell;
 mod similar;
 
-use crate::models::popularity::Popularity;
 use crate::models::als::Als;
+use crate::models::popularity::Popularity;
 use crate::models::similar::Similar;
 use crate::workflow::kind::Kind;
 
@@ -20,6 +21,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<Popularity>(),
     Kind::of::<Als>(),
     Kind::of::<Similar>(),
+    Kind::of::<serve::Serve>(),
     Kind::of::<shell::Shell>(),
 ];
 

@@ -5,5 +5,6 @@ mod bad_input;
 mod cache;
 mod contracts;
 mod graph;
-mod project;
 mod oracle;
+mod project;
+mod serve;
