@@ -10,8 +10,8 @@ mod serve;
 mod shell;
 mod similar;
 
-use crate::models::als::Als;
 use crate::models::popularity::Popularity;
+use crate::models::als::Als;
 use crate::models::similar::Similar;
 use crate::workflow::kind::Kind;
 
