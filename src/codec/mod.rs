@@ -6,6 +6,7 @@
 pub mod json;
 pub mod npz;
 pub mod table;
+pub mod table_writer;
 
 use std::path::{Path, PathBuf};
 
