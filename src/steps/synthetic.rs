@@ -7,7 +7,7 @@ use polars::prelude::{DataFrame, Schema};
 use super::data_type::{RAW_CATALOG, RAW_INTERACTIONS, RAW_TRACKS};
 use crate::codec::table_writer::TableWriter;
 use crate::data::synthetic::{
-    Sink, Size, Synthetic, World, catalog_schema, interactions_schema, tracks_schema,
+    ImpossibleSize, Sink, Size, Synthetic, World, catalog_schema, interactions_schema, tracks_schema,
 };
 use crate::workflow::kind::{Context, InputPort, OutputPort, ParameterFault, Step, StepError};
 
@@ -19,7 +19,7 @@ impl Step for Synthetic {
     const EXAMPLE: &'static str = "\
 raw:
   uses: synthetic
-  with: { interactions: 300_000, seed: 42 }
+  with: { interactions: 300000, seed: 42 }
 ";
     const INPUTS: &'static [InputPort] = &[];
     const OUTPUTS: &'static [OutputPort] = &[
@@ -34,10 +34,7 @@ raw:
             (None, Some(_)) => "tracks",
             (None, None) => "interactions",
         };
-        let fault = |error: crate::data::synthetic::ImpossibleSize| ParameterFault {
-            parameter,
-            message: error.to_string(),
-        };
+        let fault = |error: ImpossibleSize| ParameterFault { parameter, message: error.to_string() };
         Size::of(self).map(|_| ()).map_err(fault)
     }
 

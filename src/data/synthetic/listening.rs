@@ -18,6 +18,8 @@ const GROWTH: f64 = 2.4;
 const LATE_USERS: f64 = 0.35;
 /// Days after which a new interest has lost most of its strength.
 const FADING_DAYS: f64 = 40.0;
+/// What remains of an interest in the end, against its strength on the first day.
+const LASTING: f64 = 0.12;
 /// Days for which a track is new.
 const NEW_DAYS: Day = 30;
 /// Draws of one sort before a wider one is tried: the listener may know all of it already.
@@ -176,14 +178,14 @@ struct Mood<'a> {
 }
 
 impl<'a> Mood<'a> {
-    /// `weight · (1/4 + exp(−age / FADING_DAYS))` for interests that have begun.
+    /// `weight · (LASTING + exp(−age / FADING_DAYS))` for interests that have begun.
     fn on(day: Day, interests: &'a [Interest]) -> Self {
         let mut sum = 0.0;
         let sums = interests
             .iter()
             .map(|interest| {
                 if let Some(age) = day.checked_sub(interest.since) {
-                    sum += interest.weight * (0.25 + (-f64::from(age) / FADING_DAYS).exp());
+                    sum += interest.weight * (LASTING + (-f64::from(age) / FADING_DAYS).exp());
                 }
                 sum
             })

@@ -7,11 +7,14 @@
 
 mod alias;
 mod catalogue;
+mod catalogue_tables;
+mod ids;
+mod interactions_table;
 mod listening;
 mod names;
+mod pieces;
 mod size;
 mod stream;
-mod tables;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -19,8 +22,8 @@ mod words;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use pieces::{Sink, catalog_schema, interactions_schema, tracks_schema};
 pub use size::{ImpossibleSize, Size};
-pub use tables::{Sink, catalog_schema, interactions_schema, tracks_schema};
 
 use catalogue::Catalogue;
 
