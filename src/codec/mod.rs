@@ -14,6 +14,7 @@ pub mod ranked;
 pub mod similar;
 pub mod table;
 pub mod track_ids;
+pub mod table_writer;
 
 use std::path::{Path, PathBuf};
 

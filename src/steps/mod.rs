@@ -9,6 +9,7 @@ mod popularity;
 mod serve;
 mod shell;
 mod similar;
+mod synthetic;
 
 use crate::models::popularity::Popularity;
 use crate::models::als::Als;
@@ -18,6 +19,7 @@ use crate::workflow::kind::Kind;
 /// Every kind, in the order of the reference.
 #[rustfmt::skip]
 pub static KINDS: &[Kind] = &[
+    Kind::of::<synthetic::Synthetic>(),
     Kind::of::<Popularity>(),
     Kind::of::<Als>(),
     Kind::of::<Similar>(),
