@@ -5,6 +5,8 @@
 
 pub mod json;
 pub mod npz;
+pub mod spill;
+pub mod stream;
 pub mod table;
 
 use std::path::{Path, PathBuf};

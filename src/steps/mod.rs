@@ -4,10 +4,12 @@
 //! new file here, its `mod` line, and its line in [`KINDS`]; help, JSON Schema and checks derive
 //! from that list.
 
+mod preprocess;
+
 use crate::workflow::kind::Kind;
 
 /// Every kind, in the order of the reference.
-pub static KINDS: &[Kind] = &[];
+pub static KINDS: &[Kind] = &[Kind::of::<preprocess::Preprocess>()];
 
 /// Data types of ports, each written once: an edge between different types is refused.
 pub mod data_type {
