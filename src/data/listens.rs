@@ -35,15 +35,11 @@ pub struct Listen {
 /// When the schema of the file cannot be resolved.
 pub fn columns(mut scan: LazyFrame) -> PolarsResult<LazyFrame> {
     let schema = scan.collect_schema()?;
-    let time = col(STARTED_AT);
-    let time = match schema.get(STARTED_AT) {
-        Some(DataType::Datetime(TimeUnit::Nanoseconds, _)) => {
-            time.cast(DataType::Int64).floor_div(lit(1_000i64))
-        }
-        Some(DataType::Datetime(TimeUnit::Milliseconds, _)) => time.cast(DataType::Int64) * lit(1_000i64),
-        Some(DataType::Date) => time.cast(DataType::Int32).cast(DataType::Int64) * lit(86_400_000_000i64),
-        _ => time.cast(DataType::Int64),
+    let zone = match schema.get(STARTED_AT) {
+        Some(DataType::Datetime(_, zone)) => zone.clone(),
+        _ => None,
     };
+    let time = col(STARTED_AT).cast(DataType::Datetime(TimeUnit::Microseconds, zone)).cast(DataType::Int64);
     let integer = |name| col(name).strict_cast(DataType::Int64);
     Ok(scan.select([integer(USER_ID), integer(TRACK_ID), integer(TRACK_SEQ), time.alias(TIME)]))
 }
