@@ -12,6 +12,8 @@ pub mod npz;
 pub mod popular;
 pub mod ranked;
 pub mod similar;
+pub mod spill;
+pub mod stream;
 pub mod table;
 pub mod track_ids;
 pub mod table_writer;

@@ -6,6 +6,7 @@
 
 mod als;
 mod popularity;
+mod preprocess;
 mod serve;
 mod shell;
 mod similar;
@@ -20,6 +21,7 @@ use crate::workflow::kind::Kind;
 #[rustfmt::skip]
 pub static KINDS: &[Kind] = &[
     Kind::of::<synthetic::Synthetic>(),
+    Kind::of::<preprocess::Preprocess>(),
     Kind::of::<Popularity>(),
     Kind::of::<Als>(),
     Kind::of::<Similar>(),
