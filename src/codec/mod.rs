@@ -15,8 +15,8 @@ pub mod similar;
 pub mod spill;
 pub mod stream;
 pub mod table;
-pub mod track_ids;
 pub mod table_writer;
+pub mod track_ids;
 
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,4 @@
 //! Tables in, tables out: raw data, names, entities, events, the split, synthetic data.
-
-pub mod synthetic;
 //!
 //! `raw`, `names` and `entities` make one catalogue of many spellings; `tracks` and `track_groups` say
 //! which tracks there are; `listens` and `events` turn interactions into one row per user and track, in
@@ -19,6 +17,7 @@ pub mod names;
 pub mod preprocess_report;
 pub mod raw;
 pub mod report;
+pub mod synthetic;
 pub mod time_order;
 pub mod titles;
 pub mod track_groups;

@@ -12,15 +12,16 @@ mod shell;
 mod similar;
 mod synthetic;
 
-use crate::models::popularity::Popularity;
+use crate::data::synthetic::Synthetic;
 use crate::models::als::Als;
+use crate::models::popularity::Popularity;
 use crate::models::similar::Similar;
 use crate::workflow::kind::Kind;
 
 /// Every kind, in the order of the reference.
 #[rustfmt::skip]
 pub static KINDS: &[Kind] = &[
-    Kind::of::<synthetic::Synthetic>(),
+    Kind::of::<Synthetic>(),
     Kind::of::<preprocess::Preprocess>(),
     Kind::of::<Popularity>(),
     Kind::of::<Als>(),
