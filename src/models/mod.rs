@@ -2,3 +2,5 @@
 //!
 //! A model that has not been fitted does not exist as a type: `Als` holds parameters, `Als::fit`
 //! makes an `AlsModel`.
+
+pub mod boosting;
