@@ -3,6 +3,7 @@
 //! Readers name the file, what was expected and what was found; writers leave nothing half-written
 //! behind because the runner gives them private paths.
 
+pub mod blocks;
 pub mod catboost_json;
 pub mod json;
 pub mod npz;
