@@ -6,6 +6,8 @@
 pub mod append;
 pub mod candidates;
 pub mod factors;
+pub mod blocks;
+pub mod catboost_json;
 pub mod json;
 pub mod listens;
 pub mod npz;

@@ -10,3 +10,6 @@ pub mod popularity;
 pub mod similar;
 pub mod top_k;
 pub mod weighting;
+//! makes an `AlsModel`.
+
+pub mod boosting;
