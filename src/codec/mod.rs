@@ -4,10 +4,10 @@
 //! behind because the runner gives them private paths.
 
 pub mod append;
-pub mod candidates;
-pub mod factors;
 pub mod blocks;
+pub mod candidates;
 pub mod catboost_json;
+pub mod factors;
 pub mod json;
 pub mod listens;
 pub mod npz;

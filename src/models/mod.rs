@@ -4,12 +4,10 @@
 //! makes an `AlsModel`. Start with [`als`]; [`top_k`] turns factors into ranked lists.
 
 pub mod als;
+pub mod boosting;
 pub mod factors;
 pub mod lists;
 pub mod popularity;
 pub mod similar;
 pub mod top_k;
 pub mod weighting;
-//! makes an `AlsModel`.
-
-pub mod boosting;
