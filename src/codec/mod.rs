@@ -3,7 +3,9 @@
 //! Readers name the file, what was expected and what was found; writers leave nothing half-written
 //! behind because the runner gives them private paths.
 
+pub mod catalog;
 pub mod json;
+pub mod lists;
 pub mod npz;
 pub mod table;
 
