@@ -6,12 +6,12 @@
 pub mod append;
 pub mod blocks;
 pub mod candidates;
+pub mod catalog;
 pub mod catboost_json;
 pub mod factors;
 pub mod json;
-pub mod listens;
-pub mod catalog;
 pub mod json;
+pub mod listens;
 pub mod lists;
 pub mod npz;
 pub mod popular;

@@ -13,8 +13,8 @@ mod similar;
 mod synthetic;
 
 use crate::data::synthetic::Synthetic;
-use crate::models::popularity::Popularity;
 use crate::models::als::Als;
+use crate::models::popularity::Popularity;
 use crate::models::similar::Similar;
 use crate::workflow::kind::Kind;
 
