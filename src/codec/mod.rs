@@ -10,7 +10,6 @@ pub mod catalog;
 pub mod catboost_json;
 pub mod factors;
 pub mod json;
-pub mod json;
 pub mod listens;
 pub mod lists;
 pub mod npz;
