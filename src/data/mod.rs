@@ -17,6 +17,7 @@ pub mod names;
 pub mod preprocess_report;
 pub mod raw;
 pub mod report;
+pub mod split;
 pub mod time_order;
 pub mod titles;
 pub mod track_groups;

@@ -5,11 +5,12 @@
 //! from that list.
 
 mod preprocess;
+mod split;
 
 use crate::workflow::kind::Kind;
 
 /// Every kind, in the order of the reference.
-pub static KINDS: &[Kind] = &[Kind::of::<preprocess::Preprocess>()];
+pub static KINDS: &[Kind] = &[Kind::of::<preprocess::Preprocess>(), Kind::of::<split::Split>()];
 
 /// Data types of ports, each written once: an edge between different types is refused.
 pub mod data_type {

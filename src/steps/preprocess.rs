@@ -252,7 +252,7 @@ mod tests {
     use polars::prelude::*;
     use std::path::{Path, PathBuf};
 
-    const OUTPUTS: [(&str, &str); 4] = [
+    const FILES: [(&str, &str); 4] = [
         ("items", "items.parquet"),
         ("events", "events.parquet"),
         ("users", "users.parquet"),
@@ -265,7 +265,7 @@ mod tests {
             ("catalog", raw.join("catalog_names.parquet")),
             ("interactions", raw.join("interactions.parquet")),
         ];
-        let outputs = OUTPUTS.map(|(port, file)| (port, out.join(file)));
+        let outputs = FILES.map(|(port, file)| (port, out.join(file)));
         let ctx = Context::standalone(inputs, outputs, out.to_owned());
         Step::run(step, &ctx).map_err(|error| {
             format!("{error}; help: {}", error.help().map(|help| help.to_string()).unwrap_or_default())
@@ -411,7 +411,7 @@ mod tests {
                 let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
                 let report = run(&raw, one.path(), &step).unwrap();
                 run(&raw, two.path(), &step).unwrap();
-                for (_, file) in OUTPUTS {
+                for (_, file) in FILES {
                     let bytes = |folder: &Path| std::fs::read(folder.join(file)).unwrap();
                     assert!(
                         bytes(one.path()) == bytes(two.path()),
