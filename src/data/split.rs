@@ -7,9 +7,12 @@ pub mod boundaries;
 pub mod periods;
 pub mod report;
 
+use std::path::Path;
+
 use polars::prelude::*;
 
 use super::columns as c;
+use super::error::DataError;
 use super::hash;
 
 /// The period of an event.
@@ -200,6 +203,35 @@ pub fn take(
         taken.with_column(cut.into_column().with_name(c::LAST_LISTEN.into()))?;
     }
     Ok(taken)
+}
+
+/// The last pair that was seen, to know that rows are sorted.
+#[derive(Debug, Default)]
+pub struct RowOrder(Option<(u32, u32)>);
+
+impl RowOrder {
+    /// Looks at the next batch.
+    ///
+    /// # Errors
+    /// When a pair does not come after the one before it.
+    pub fn check(&mut self, path: &Path, events: &EventColumns) -> Result<(), DataError> {
+        for pair in events.users.iter().copied().zip(events.items.iter().copied()) {
+            if let Some(before) = self.0.filter(|&before| before >= pair) {
+                return Err(DataError::Value {
+                    path: path.to_owned(),
+                    column: c::ITEM_IDX.to_owned(),
+                    expected: "rows sorted by `user_idx` and `item_idx`, each pair once",
+                    found: format!(
+                        "user {}, item {} after user {}, item {}",
+                        pair.0, pair.1, before.0, before.1
+                    ),
+                    help: "use the events of `preprocess`, or sort the rows",
+                });
+            }
+            self.0 = Some(pair);
+        }
+        Ok(())
+    }
 }
 
 /// Cuts batches at the borders of users: what belongs to a user who may go on is kept for the next batch.
