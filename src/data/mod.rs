@@ -18,6 +18,7 @@ pub mod preprocess_report;
 pub mod raw;
 pub mod report;
 pub mod synthetic;
+pub mod split;
 pub mod time_order;
 pub mod titles;
 pub mod track_groups;

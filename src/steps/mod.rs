@@ -10,11 +10,12 @@ mod preprocess;
 mod serve;
 mod shell;
 mod similar;
+mod split;
 mod synthetic;
 
 use crate::data::synthetic::Synthetic;
-use crate::models::als::Als;
 use crate::models::popularity::Popularity;
+use crate::models::als::Als;
 use crate::models::similar::Similar;
 use crate::workflow::kind::Kind;
 
@@ -23,6 +24,7 @@ use crate::workflow::kind::Kind;
 pub static KINDS: &[Kind] = &[
     Kind::of::<Synthetic>(),
     Kind::of::<preprocess::Preprocess>(),
+    Kind::of::<split::Split>(),
     Kind::of::<Popularity>(),
     Kind::of::<Als>(),
     Kind::of::<Similar>(),
