@@ -3,11 +3,19 @@
 //! Readers name the file, what was expected and what was found; writers leave nothing half-written
 //! behind because the runner gives them private paths.
 
-pub mod blocks;
+pub mod append;
+pub mod candidates;
 pub mod catboost_json;
+pub mod factors;
 pub mod json;
+pub mod listens;
 pub mod npz;
+pub mod popular;
+pub mod ranked;
+pub mod similar;
 pub mod table;
+pub mod track_ids;
+pub mod user_rows;
 
 use std::path::{Path, PathBuf};
 

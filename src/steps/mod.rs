@@ -4,10 +4,26 @@
 //! new file here, its `mod` line, and its line in [`KINDS`]; help, JSON Schema and checks derive
 //! from that list.
 
+mod als;
+mod popularity;
+mod serve;
+mod shell;
+mod similar;
+
+use crate::models::als::Als;
+use crate::models::popularity::Popularity;
+use crate::models::similar::Similar;
 use crate::workflow::kind::Kind;
 
 /// Every kind, in the order of the reference.
-pub static KINDS: &[Kind] = &[];
+#[rustfmt::skip]
+pub static KINDS: &[Kind] = &[
+    Kind::of::<Popularity>(),
+    Kind::of::<Als>(),
+    Kind::of::<Similar>(),
+    Kind::of::<serve::Serve>(),
+    Kind::of::<shell::Shell>(),
+];
 
 /// Data types of ports, each written once: an edge between different types is refused.
 pub mod data_type {
