@@ -10,6 +10,7 @@ pub mod factors;
 pub mod json;
 pub mod listens;
 pub mod npz;
+pub mod png;
 pub mod popular;
 pub mod ranked;
 pub mod similar;

@@ -6,6 +6,7 @@
 
 mod als;
 mod popularity;
+mod rank;
 mod serve;
 mod shell;
 mod similar;
@@ -21,6 +22,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<Popularity>(),
     Kind::of::<Als>(),
     Kind::of::<Similar>(),
+    Kind::of::<rank::Rank>(),
     Kind::of::<serve::Serve>(),
     Kind::of::<shell::Shell>(),
 ];
