@@ -64,7 +64,7 @@ impl Lists {
         n_items: usize,
         users: &[u32],
         items: &[u32],
-        ranks: &[i64],
+        ranks: &[u32],
     ) -> Result<Self, InvalidLists> {
         assert!(users.len() == items.len() && users.len() == ranks.len(), "columns have one length");
         in_range("user_idx", users, n_users)?;
@@ -79,7 +79,7 @@ impl Lists {
         let mut slots = vec![VACANT; items.len()];
         for ((&user, &item), &rank) in users.iter().zip(items).zip(ranks) {
             let list = &mut slots[starts[user as usize]..starts[user as usize + 1]];
-            let place = usize::try_from(rank).ok().and_then(|rank| rank.checked_sub(1));
+            let place = (rank as usize).checked_sub(1);
             // A rank outside 1 … n, or one taken twice, leaves a slot vacant.
             if let Some(slot) = place.and_then(|place| list.get_mut(place)) {
                 *slot = item;
@@ -100,7 +100,7 @@ impl Lists {
             for (place, &item) in list.iter().enumerate() {
                 columns.0.push(user as u32);
                 columns.1.push(item);
-                columns.2.push(place as i64 + 1);
+                columns.2.push(place as u32 + 1);
             }
         }
         Self::from_rows(lists.len(), n_items, &columns.0, &columns.1, &columns.2)
@@ -159,9 +159,9 @@ mod tests {
 
     #[test]
     fn ranks_must_be_one_to_n() {
-        let rows = |ranks: &[i64]| Lists::from_rows(1, 9, &[0, 0], &[3, 4], ranks);
+        let rows = |ranks: &[u32]| Lists::from_rows(1, 9, &[0, 0], &[3, 4], ranks);
         assert!(rows(&[2, 1]).is_ok());
-        for (ranks, missing) in [([0, 1], 2), ([1, 1], 2), ([1, 3], 2), ([2, 3], 1), ([-1, 2], 1)] {
+        for (ranks, missing) in [([0, 1], 2), ([1, 1], 2), ([1, 3], 2), ([2, 3], 1)] {
             assert_eq!(rows(&ranks), Err(InvalidLists::Ranks { user: 0, length: 2, missing }), "{ranks:?}");
         }
     }

@@ -7,18 +7,25 @@
 mod als;
 mod popularity;
 mod rank;
+mod preprocess;
 mod serve;
 mod shell;
 mod similar;
+mod split;
+mod synthetic;
 
-use crate::models::als::Als;
+use crate::data::synthetic::Synthetic;
 use crate::models::popularity::Popularity;
+use crate::models::als::Als;
 use crate::models::similar::Similar;
 use crate::workflow::kind::Kind;
 
 /// Every kind, in the order of the reference.
 #[rustfmt::skip]
 pub static KINDS: &[Kind] = &[
+    Kind::of::<Synthetic>(),
+    Kind::of::<preprocess::Preprocess>(),
+    Kind::of::<split::Split>(),
     Kind::of::<Popularity>(),
     Kind::of::<Als>(),
     Kind::of::<Similar>(),

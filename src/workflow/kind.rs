@@ -291,6 +291,8 @@ pub struct Context<'a> {
 
 impl Context<'static> {
     /// A context outside of a run, for tests of single steps.
+    ///
+    /// A port may be given several times; its files are named after their file stems.
     pub fn standalone(
         inputs: impl IntoIterator<Item = (&'static str, PathBuf)>,
         outputs: impl IntoIterator<Item = (&'static str, PathBuf)>,
@@ -299,7 +301,8 @@ impl Context<'static> {
         static NOT_CANCELLED: AtomicBool = AtomicBool::new(false);
         let mut files: BTreeMap<String, Vec<(String, PathBuf)>> = BTreeMap::new();
         for (port, path) in inputs {
-            files.entry(port.to_owned()).or_default().push((port.to_owned(), path));
+            let name = path.file_stem().map_or(port.into(), |stem| stem.to_string_lossy()).into_owned();
+            files.entry(port.to_owned()).or_default().push((name, path));
         }
         Self {
             inputs: files,

@@ -8,3 +8,4 @@ mod graph;
 mod oracle;
 mod project;
 mod serve;
+mod stop;

@@ -69,7 +69,7 @@ impl Data {
             let (_, rows) = csv(folder.join(file));
             let users: Vec<u32> = rows.iter().map(|row| users[&(row[0] as u64)]).collect();
             let chosen: Vec<u32> = rows.iter().map(|row| items[&(row[1] as u64)]).collect();
-            let ranks: Vec<i64> = rows.iter().map(|row| row[2] as i64).collect();
+            let ranks: Vec<u32> = rows.iter().map(|row| row[2] as u32).collect();
             Lists::from_rows(200, items.len(), &users, &chosen, &ranks).unwrap()
         });
         let by_item = |file: &str, id_column: usize| {
