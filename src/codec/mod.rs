@@ -4,7 +4,6 @@
 //! behind because the runner gives them private paths.
 
 pub mod append;
-pub mod blocks;
 pub mod candidates;
 pub mod catalog;
 pub mod catboost_json;
