@@ -6,6 +6,7 @@
 
 mod als;
 mod popularity;
+mod rank;
 mod preprocess;
 mod serve;
 mod shell;
@@ -28,6 +29,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<Popularity>(),
     Kind::of::<Als>(),
     Kind::of::<Similar>(),
+    Kind::of::<rank::Rank>(),
     Kind::of::<serve::Serve>(),
     Kind::of::<shell::Shell>(),
 ];
