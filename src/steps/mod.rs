@@ -4,10 +4,33 @@
 //! new file here, its `mod` line, and its line in [`KINDS`]; help, JSON Schema and checks derive
 //! from that list.
 
+mod als;
+mod evaluate;
+mod popularity;
+mod preprocess;
+mod serve;
+mod shell;
+mod similar;
+mod synthetic;
+
+use crate::data::synthetic::Synthetic;
+use crate::models::als::Als;
+use crate::models::popularity::Popularity;
+use crate::models::similar::Similar;
 use crate::workflow::kind::Kind;
 
 /// Every kind, in the order of the reference.
-pub static KINDS: &[Kind] = &[];
+#[rustfmt::skip]
+pub static KINDS: &[Kind] = &[
+    Kind::of::<Synthetic>(),
+    Kind::of::<preprocess::Preprocess>(),
+    Kind::of::<Popularity>(),
+    Kind::of::<Als>(),
+    Kind::of::<Similar>(),
+    Kind::of::<evaluate::Evaluate>(),
+    Kind::of::<serve::Serve>(),
+    Kind::of::<shell::Shell>(),
+];
 
 /// Data types of ports, each written once: an edge between different types is refused.
 pub mod data_type {
