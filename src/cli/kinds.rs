@@ -73,7 +73,8 @@ fn explain(kind: &Kind) -> String {
     let mut parameters = table(["parameter", "value", "default", "meaning"]);
     for (name, property) in properties(&schema) {
         let default = property.get("default").map_or_else(|| "required".to_owned(), Value::to_string);
-        let meaning = property.get("description").and_then(Value::as_str).unwrap_or_default().replace('\n', " ");
+        let meaning =
+            property.get("description").and_then(Value::as_str).unwrap_or_default().replace('\n', " ");
         parameters.add_row([name, &describe(property, &schema), &default, &meaning]);
     }
     text.push_str(&section("Parameters", &parameters));
