@@ -122,7 +122,7 @@ pub fn sink(path: &Path, query: LazyFrame) -> Result<(), CodecError> {
         .map_err(|error| write_error(path, error))
 }
 
-fn format_error(path: &Path, error: &PolarsError) -> CodecError {
+pub(super) fn format_error(path: &Path, error: &PolarsError) -> CodecError {
     CodecError::Format { path: path.to_owned(), format: "Parquet", message: error.to_string() }
 }
 

@@ -4,12 +4,33 @@
 //! new file here, its `mod` line, and its line in [`KINDS`]; help, JSON Schema and checks derive
 //! from that list.
 
+mod als;
+mod popularity;
+mod preprocess;
+mod serve;
+mod shell;
+mod similar;
+mod split;
 mod synthetic;
 
+use crate::data::synthetic::Synthetic;
+use crate::models::als::Als;
+use crate::models::popularity::Popularity;
+use crate::models::similar::Similar;
 use crate::workflow::kind::Kind;
 
 /// Every kind, in the order of the reference.
-pub static KINDS: &[Kind] = &[Kind::of::<crate::data::synthetic::Synthetic>()];
+#[rustfmt::skip]
+pub static KINDS: &[Kind] = &[
+    Kind::of::<Synthetic>(),
+    Kind::of::<preprocess::Preprocess>(),
+    Kind::of::<split::Split>(),
+    Kind::of::<Popularity>(),
+    Kind::of::<Als>(),
+    Kind::of::<Similar>(),
+    Kind::of::<serve::Serve>(),
+    Kind::of::<shell::Shell>(),
+];
 
 /// Data types of ports, each written once: an edge between different types is refused.
 pub mod data_type {

@@ -1,0 +1,121 @@
+//! What a client is told when a request cannot be answered: JSON with a stable code.
+//!
+//! The message says what was expected and found; details of the machine stay in the log.
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::events::NotStored;
+
+/// Why a request was not answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApiError {
+    /// A parameter that the route needs is not there.
+    #[error("`{field}` is missing")]
+    MissingParameter {
+        /// The parameter.
+        field: &'static str,
+    },
+    /// A parameter has a value that cannot be.
+    #[error("`{field}` must be {expected}, found `{found}`")]
+    InvalidParameter {
+        /// The parameter.
+        field: &'static str,
+        /// What it may be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// The query string or the path is not text.
+    #[error("the address of the request is not valid UTF-8 text")]
+    InvalidAddress,
+    /// No track has this id.
+    #[error("track {track_id} is not known")]
+    UnknownTrack {
+        /// The id.
+        track_id: i64,
+    },
+    /// The body is not what the route takes.
+    #[error("{message}")]
+    InvalidBody {
+        /// 400, 413, 415 or 422.
+        status: StatusCode,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// No route has this path.
+    #[error("there is no such route")]
+    NotFound,
+    /// The route has another method.
+    #[error("the route does not answer to this method")]
+    MethodNotAllowed,
+    /// Events cannot be stored at the moment.
+    #[error("the event was not stored; try again later")]
+    EventsUnavailable,
+}
+
+/// The body of an error.
+#[derive(Debug, Serialize)]
+struct ErrorBody {
+    code: &'static str,
+    message: String,
+    field: Option<&'static str>,
+}
+
+impl ApiError {
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::MissingParameter { .. } | Self::InvalidParameter { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::InvalidAddress => StatusCode::BAD_REQUEST,
+            Self::UnknownTrack { .. } | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::InvalidBody { status, .. } => *status,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::EventsUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The stable name of the error, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::MissingParameter { .. } => "missing_parameter",
+            Self::InvalidParameter { .. } => "invalid_parameter",
+            Self::InvalidAddress => "invalid_address",
+            Self::UnknownTrack { .. } => "unknown_track",
+            Self::InvalidBody { .. } => "invalid_body",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::EventsUnavailable => "events_unavailable",
+        }
+    }
+
+    fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::MissingParameter { field } | Self::InvalidParameter { field, .. } => Some(field),
+            Self::UnknownTrack { .. } => Some("track_id"),
+            _ => None,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = ErrorBody { code: self.code(), message: self.to_string(), field: self.field() };
+        (self.status(), Json(body)).into_response()
+    }
+}
+
+impl From<NotStored> for ApiError {
+    fn from(_: NotStored) -> Self {
+        Self::EventsUnavailable
+    }
+}
+
+impl From<JsonRejection> for ApiError {
+    fn from(rejection: JsonRejection) -> Self {
+        Self::InvalidBody { status: rejection.status(), message: rejection.body_text() }
+    }
+}

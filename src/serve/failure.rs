@@ -1,0 +1,158 @@
+//! Why a service does not start or stops: what a person at the terminal reads.
+
+use std::path::PathBuf;
+
+use miette::{Diagnostic, NamedSource, SourceSpan};
+use thiserror::Error;
+
+use super::lists::InvalidLists;
+use crate::codec::{CodecError, io_help};
+
+/// Why a service does not start, or stopped before it was asked to.
+#[derive(Debug, Error, Diagnostic)]
+pub enum ServiceError {
+    /// The service file cannot be read or breaks a rule.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    File(#[from] FileFault),
+    /// An artifact is not there.
+    #[error("the artifact `{}` ({artifact}) is not there", path.display())]
+    #[diagnostic(help(
+        "run `recsys run` with a pipeline that makes it first, or name another file under `artifacts:` in the \
+         service file"
+    ))]
+    MissingArtifact {
+        /// Its key in the service file.
+        artifact: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// An artifact cannot be read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Codec(#[from] CodecError),
+    /// An artifact does not fit the others.
+    #[error("`{}`: {source}", path.display())]
+    #[diagnostic(help("the artifacts come from different runs: run the whole pipeline again"))]
+    Artifact {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: InvalidLists,
+    },
+    /// Another process listens there.
+    #[error("port {port} is already in use")]
+    #[diagnostic(help("choose another with --port, or stop the other process"))]
+    PortInUse {
+        /// The port.
+        port: u16,
+    },
+    /// The system does not let the service listen there.
+    #[error("cannot listen on {host}:{port}: {source}")]
+    #[diagnostic(help("name an address of this machine with --host, and a port from 1024 up with --port"))]
+    Listen {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file of events cannot be used.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Events(#[from] EventsFault),
+    /// The running service failed.
+    #[error("the service stopped: {0}")]
+    #[diagnostic(help("{}", io_help(_0)))]
+    Stopped(std::io::Error),
+}
+
+impl ServiceError {
+    /// 2 for what keeps a service from starting, 1 for what ends a running one.
+    pub fn exit_code(&self) -> u8 {
+        if matches!(self, Self::Stopped(_)) { 1 } else { 2 }
+    }
+}
+
+/// What is wrong with a service file.
+#[derive(Debug, Error, Diagnostic)]
+pub enum FileFault {
+    /// The file cannot be read.
+    #[error("cannot read the service file `{}`: {source}", path.display())]
+    #[diagnostic(help("{}", io_help(source)))]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A key or value breaks a rule.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Content(Box<ContentFault>),
+}
+
+/// A key or value of a service file that breaks a rule, and its place.
+#[derive(Debug, Error, Diagnostic)]
+#[error("`{}`{place}: {message}", path.display())]
+#[diagnostic(help("`services/default.yaml` of the project shows every key with its meaning"))]
+pub struct ContentFault {
+    /// The file.
+    pub path: PathBuf,
+    /// `, line 3, column 7`, or nothing when the whole file is meant.
+    pub place: String,
+    /// What was expected and what was found.
+    pub message: String,
+    /// The text of the file.
+    #[source_code]
+    pub text: NamedSource<String>,
+    /// What to underline.
+    #[label("here")]
+    pub at: Option<SourceSpan>,
+}
+
+/// Why the file of events cannot be used.
+#[derive(Debug, Error, Diagnostic)]
+pub enum EventsFault {
+    /// Its folder cannot be made.
+    #[error("cannot make the folder of `{}`: {source}", path.display())]
+    #[diagnostic(help("{}", io_help(source)))]
+    Folder {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another process writes to it.
+    #[error("`{}` is in use by another process", path.display())]
+    #[diagnostic(help(
+        "stop the other service, or give this one its own file under `events: path` in the service file"
+    ))]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It was written by a newer version.
+    #[error("`{}` has format version {found}, this program knows up to {known}", path.display())]
+    #[diagnostic(help("use the newer version of recsys, or another file"))]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The newest version known.
+        known: u32,
+    },
+    /// SQLite refused.
+    #[error("cannot use `{}` for events: {source}", path.display())]
+    #[diagnostic(help(
+        "check the file, its folder and the free space, or name another under `events: path`"
+    ))]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+}

@@ -1,0 +1,109 @@
+//! Events of users: adding them, and reading them newest first.
+
+use axum::extract::State as Extract;
+use axum::extract::rejection::JsonRejection;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use chrono::{DateTime, SecondsFormat};
+use serde::{Deserialize, Serialize};
+
+use super::error::ApiError;
+use super::parameters::Parameters;
+use super::service::UnknownTracks;
+use super::state::State;
+
+const MAX_ITEMS: usize = 1000;
+
+/// The routes of this resource.
+pub fn router() -> Router<State> {
+    Router::new()
+        .route("/put", post(add_one))
+        .route("/add_event", post(add_one))
+        .route("/events", post(add_many))
+        .route("/get", post(history))
+        .route("/get_events", post(history))
+        .route("/history/{user_id}", get(history))
+        .route("/history/{user_id}/{k}", get(history))
+}
+
+/// The body of `POST /events`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewEvents {
+    user_id: i64,
+    /// Track ids, the last of them the newest.
+    items: Vec<i64>,
+}
+
+/// The answer when events are durable.
+#[derive(Debug, Serialize)]
+struct Stored {
+    result: &'static str,
+    stored: usize,
+}
+
+/// The events of a user, newest first.
+#[derive(Debug, Serialize)]
+struct History {
+    user_id: i64,
+    events: Vec<i64>,
+    items: Vec<HistoryItem>,
+}
+
+#[derive(Debug, Serialize)]
+struct HistoryItem {
+    track_id: i64,
+    at: String,
+}
+
+/// `POST /put?user_id&track_id`, `POST /add_event?user_id&track_id`: one listen.
+///
+/// 200 when it is durable; 422 for a wrong parameter; 404 for an unknown track where those are
+/// refused; 503 when it could not be stored.
+async fn add_one(Extract(state): Extract<State>, parameters: Parameters) -> Result<Json<Stored>, ApiError> {
+    store(&state, parameters.id("user_id")?, vec![parameters.id("track_id")?]).await
+}
+
+/// `POST /events` with `{"user_id": 1, "items": [10, 20]}`: several listens, all or none.
+///
+/// 200 when they are durable; 400, 413, 415 or 422 for a wrong body; 404 for an unknown track where
+/// those are refused; 503 when they could not be stored.
+async fn add_many(
+    Extract(state): Extract<State>,
+    body: Result<Json<NewEvents>, JsonRejection>,
+) -> Result<Json<Stored>, ApiError> {
+    let Json(NewEvents { user_id, items }) = body?;
+    if !(1..=MAX_ITEMS).contains(&items.len()) {
+        let expected = format!("a list of 1 to {MAX_ITEMS} track ids");
+        let found = format!("{} ids", items.len());
+        return Err(ApiError::InvalidParameter { field: "items", expected, found });
+    }
+    store(&state, user_id, items).await
+}
+
+/// `POST /get?user_id&k`, `POST /get_events?user_id&k`, `GET /history/{user_id}/{k}`: newest first.
+///
+/// 200, with an empty list for a user without events; 422 for a wrong parameter.
+async fn history(Extract(state): Extract<State>, parameters: Parameters) -> Result<Json<History>, ApiError> {
+    let (user_id, k) = (parameters.id("user_id")?, parameters.k(state.max_k())?);
+    let recent = state.events().recent(user_id, k);
+    let at = |ms| DateTime::from_timestamp_millis(ms).unwrap_or_default();
+    let items = recent.iter().map(|event| HistoryItem {
+        track_id: event.track_id,
+        at: at(event.at_ms).to_rfc3339_opts(SecondsFormat::Millis, true),
+    });
+    let events = recent.iter().map(|event| event.track_id).collect();
+    Ok(Json(History { user_id, events, items: items.collect() }))
+}
+
+async fn store(state: &State, user_id: i64, track_ids: Vec<i64>) -> Result<Json<Stored>, ApiError> {
+    if state.service().events.unknown_tracks == UnknownTracks::Refuse {
+        let unknown = track_ids.iter().find(|&&track_id| state.library().catalog.item(track_id).is_none());
+        if let Some(&track_id) = unknown {
+            return Err(ApiError::UnknownTrack { track_id });
+        }
+    }
+    let stored = track_ids.len();
+    state.events().append(user_id, track_ids).await?;
+    Ok(Json(Stored { result: "ok", stored }))
+}

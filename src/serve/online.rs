@@ -1,0 +1,42 @@
+//! Online recommendations: tracks similar to what the user listened to last.
+//!
+//! score(c) = Σⱼ decayʲ · similarity(eⱼ, c) over the last events e₀, e₁, … (newest first, repeated
+//! tracks once), so that a track close to several recent events, or to the newest, comes first.
+
+use std::collections::{HashMap, HashSet};
+
+use super::blend::{Pick, Source};
+use super::library::Library;
+use super::service::Blending;
+
+/// Tracks similar to the newest of `history` (newest first), best first, without `excluded` ones.
+pub fn similar_to_events(
+    library: &Library,
+    history: &[i64],
+    blending: &Blending,
+    excluded: &HashSet<u32>,
+    k: usize,
+) -> Vec<Pick> {
+    let mut started = HashSet::new();
+    let starts = history.iter().filter(|&&track_id| started.insert(track_id));
+    let mut scores: HashMap<u32, f32> = HashMap::new();
+    let mut weight = 1.0;
+    for &track_id in starts.take(blending.online_events.get()) {
+        for (item, similarity) in library.similar.list(track_id).unwrap_or_default().iter() {
+            *scores.entry(item).or_default() += weight * similarity;
+        }
+        weight *= blending.recency_decay as f32;
+    }
+    let mut picks: Vec<Pick> = scores
+        .into_iter()
+        .filter(|(item, _)| !excluded.contains(item))
+        .map(|(item, score)| Pick { item, score, source: Source::Similar })
+        .collect();
+    let best_first = |a: &Pick, b: &Pick| b.score.total_cmp(&a.score).then(a.item.cmp(&b.item));
+    if picks.len() > k {
+        picks.select_nth_unstable_by(k, best_first);
+        picks.truncate(k);
+    }
+    picks.sort_unstable_by(best_first);
+    picks
+}

@@ -1,0 +1,305 @@
+//! The service file: where to listen, what to answer from, and how to blend.
+//!
+//! Every key has a default, so that a file says only what differs. Values are checked while they
+//! are read, and an error names the file, the line and the column.
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use miette::NamedSource;
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+use super::failure::{ContentFault, FileFault, ServiceError};
+
+/// A service file as written, defaults filled in.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Service {
+    /// The address to listen on; `0.0.0.0` lets other machines in.
+    pub host: String,
+    /// The port to listen on; 0 takes a free one.
+    #[serde(deserialize_with = "port")]
+    pub port: u16,
+    /// The longest list that may be asked for.
+    #[serde(deserialize_with = "count")]
+    pub max_k: NonZeroUsize,
+    /// The files to answer from.
+    pub artifacts: Artifacts,
+    /// How the final list is put together.
+    pub blending: Blending,
+    /// Tracks that no answer names.
+    pub blocked_tracks: Vec<i64>,
+    /// Where events are kept.
+    pub events: Events,
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: 8000,
+            max_k: NonZeroUsize::new(1000).expect("1000 is not 0"),
+            artifacts: Artifacts::default(),
+            blending: Blending::default(),
+            blocked_tracks: Vec::new(),
+            events: Events::default(),
+        }
+    }
+}
+
+/// The files to answer from.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Artifacts {
+    /// `user_id, track_id, score, rank`, from `rank`.
+    pub recommendations: PathBuf,
+    /// `track_id, similar_track_id, score, rank`, from `similar`.
+    pub similar: PathBuf,
+    /// `track_id, score, rank`, from `popularity`.
+    pub top_popular: PathBuf,
+    /// The tracks, from `preprocess`.
+    pub items: PathBuf,
+}
+
+impl Default for Artifacts {
+    fn default() -> Self {
+        Self {
+            recommendations: "artifacts/rank/recommendations.parquet".into(),
+            similar: "artifacts/similar/similar.parquet".into(),
+            top_popular: "artifacts/popularity/top_popular.parquet".into(),
+            items: "artifacts/preprocess/items.parquet".into(),
+        }
+    }
+}
+
+impl Artifacts {
+    /// Checks that each file is there.
+    ///
+    /// # Errors
+    /// Names the first that is not.
+    pub fn check(&self) -> Result<(), ServiceError> {
+        let files = [
+            ("recommendations", &self.recommendations),
+            ("similar", &self.similar),
+            ("top_popular", &self.top_popular),
+            ("items", &self.items),
+        ];
+        match files.into_iter().find(|(_, path)| !path.exists()) {
+            Some((artifact, path)) => Err(ServiceError::MissingArtifact { artifact, path: path.clone() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// How the final list is put together from the online and the offline one.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Blending {
+    /// Alternate strictly, or draw which list is next.
+    pub mode: Mode,
+    /// The list that gets the first position (`strict`), or that `probability` belongs to.
+    pub first: First,
+    /// The chance that the next track comes from the first list, from 0 to 1.
+    #[serde(deserialize_with = "share")]
+    pub probability: f64,
+    /// Seed of the draws; one user with one history gets one answer.
+    pub seed: u64,
+    /// Leave out the tracks of the user's own events.
+    pub exclude_seen: bool,
+    /// How many of the user's last events online recommendations start from.
+    #[serde(deserialize_with = "count")]
+    pub online_events: NonZeroUsize,
+    /// What an event counts for compared with the next newer one, from 0 to 1.
+    #[serde(deserialize_with = "share")]
+    pub recency_decay: f64,
+}
+
+impl Default for Blending {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Strict,
+            first: First::Online,
+            probability: 0.5,
+            seed: 42,
+            exclude_seen: true,
+            online_events: NonZeroUsize::new(10).expect("10 is not 0"),
+            recency_decay: 0.9,
+        }
+    }
+}
+
+/// How two lists become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// One from each in turn.
+    Strict,
+    /// A seeded draw decides for each position.
+    Probability,
+}
+
+/// Which of the two lists is the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum First {
+    /// Tracks similar to the last events.
+    Online,
+    /// The precomputed list.
+    Offline,
+}
+
+/// Where events are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Events {
+    /// The SQLite file; it is made when it is not there.
+    pub path: PathBuf,
+    /// How many of a user's newest events are used; the file keeps all.
+    #[serde(deserialize_with = "count")]
+    pub keep_per_user: NonZeroUsize,
+    /// What becomes of an event with a track that is not in the items table.
+    pub unknown_tracks: UnknownTracks,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self {
+            path: "cache/events.sqlite".into(),
+            keep_per_user: NonZeroUsize::new(1000).expect("1000 is not 0"),
+            unknown_tracks: UnknownTracks::Accept,
+        }
+    }
+}
+
+/// What becomes of an event with a track that is not in the items table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownTracks {
+    /// It is stored: the next release may know the track.
+    Accept,
+    /// The request gets an error.
+    Refuse,
+}
+
+impl Service {
+    /// Reads a service file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or a key or value breaks a rule.
+    pub fn read(path: &Path) -> Result<Self, FileFault> {
+        let text =
+            fs::read_to_string(path).map_err(|source| FileFault::Read { path: path.to_owned(), source })?;
+        Self::parse(path, text)
+    }
+
+    /// Takes paths that are relative as starting at `root`.
+    #[must_use]
+    pub fn under(mut self, root: &Path) -> Self {
+        let Artifacts { recommendations, similar, top_popular, items } = &mut self.artifacts;
+        for path in [recommendations, similar, top_popular, items, &mut self.events.path] {
+            *path = root.join(&path);
+        }
+        self
+    }
+
+    fn parse(path: &Path, text: String) -> Result<Self, FileFault> {
+        let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
+        if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+            return Ok(Self::default());
+        }
+        serde_saphyr::from_str_with_options(&text, options).map_err(|error| {
+            let location = error.location();
+            let place = location.map(|at| format!(", line {}, column {}", at.line(), at.column()));
+            let at = location.and_then(|at| {
+                let start = usize::try_from(at.span().byte_offset()?).ok()?;
+                let len = usize::try_from(at.span().byte_len().unwrap_or(0)).ok()?;
+                Some((start.min(text.len()), len).into())
+            });
+            let text_with_place = error.to_string();
+            // The place stands before the message, as in every error of a file.
+            let message = text_with_place.split(" at line ").next().unwrap_or_default().to_owned();
+            FileFault::Content(Box::new(ContentFault {
+                path: path.to_owned(),
+                place: place.unwrap_or_default(),
+                message,
+                text: NamedSource::new(path.display().to_string(), text.clone()).with_language("yaml"),
+                at,
+            }))
+        })
+    }
+}
+
+fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let value = f64::deserialize(deserializer)?;
+    if (0.0..=1.0).contains(&value) {
+        Ok(value)
+    } else {
+        Err(D::Error::custom(format_args!("expected a number from 0 to 1, found {value}")))
+    }
+}
+
+fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    let value = i64::deserialize(deserializer)?;
+    let message = || D::Error::custom(format_args!("expected a port from 0 to 65535, found {value}"));
+    u16::try_from(value).map_err(|_| message())
+}
+
+fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NonZeroUsize, D::Error> {
+    let value = i64::deserialize(deserializer)?;
+    let count = usize::try_from(value).ok().and_then(NonZeroUsize::new);
+    count.ok_or_else(|| D::Error::custom(format_args!("expected an integer from 1 up, found {value}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Service, String> {
+        Service::parse(Path::new("services/x.yaml"), text.to_owned()).map_err(|fault| fault.to_string())
+    }
+
+    #[test]
+    fn a_file_says_only_what_differs() {
+        let service = parse("port: 9000\nblending: { mode: probability, first: offline }\n").unwrap();
+        assert_eq!(service.port, 9000);
+        assert_eq!(service.blending.mode, Mode::Probability);
+        assert_eq!(service.blending.first, First::Offline);
+        assert_eq!(service.artifacts, Artifacts::default());
+        assert_eq!(parse("# nothing\n").unwrap(), Service::default());
+    }
+
+    #[test]
+    fn the_file_of_the_project_states_the_defaults() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("services/default.yaml");
+        assert_eq!(Service::read(&path).unwrap(), Service::default());
+    }
+
+    #[test]
+    fn an_error_names_the_file_the_place_and_the_expectation() {
+        for (text, place, expected) in [
+            ("port: 8000\nblendin: {}\n", "line 2, column 1", "blendin"),
+            ("port: 70000\n", "line 1, column 7", "expected a port from 0 to 65535, found 70000"),
+            ("max_k: 0\n", "line 1, column 8", "expected an integer from 1 up, found 0"),
+            (
+                "blending:\n  probability: 1.5\n",
+                "line 2, column 16",
+                "expected a number from 0 to 1, found 1.5",
+            ),
+            ("blending:\n  mode: fair\n", "line 2, column 9", "probability"),
+            ("events: { keep: 3 }\n", "line 1, column 11", "keep_per_user"),
+        ] {
+            let message = parse(text).unwrap_err();
+            assert!(message.starts_with("`services/x.yaml`"), "{message}");
+            assert!(message.contains(place) && message.contains(expected), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn relative_paths_start_at_the_root() {
+        let service = Service::default().under(Path::new("/project"));
+        assert_eq!(service.events.path, Path::new("/project/cache/events.sqlite"));
+        let again = service.clone().under(Path::new("/other"));
+        assert_eq!(again, service);
+    }
+}
