@@ -1,6 +1,6 @@
 //! `recsys serve`: the service layer in the foreground, until Ctrl-C or SIGTERM.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,7 +35,7 @@ pub struct ServeArgs {
 /// # Errors
 /// When it cannot start or the system ends it; [`ServiceError::exit_code`] tells them apart.
 pub fn serve(args: &ServeArgs) -> Result<(), ServiceError> {
-    let mut service = Service::read(&args.service)?.under(Path::new("."));
+    let mut service = Service::read(&args.service)?;
     service.host = args.host.clone().unwrap_or(service.host);
     service.port = args.port.unwrap_or(service.port);
     say("loading the artifacts …");
