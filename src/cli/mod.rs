@@ -1,3 +1,119 @@
 //! The command line: one file a command.
 
-pub mod serve;
+mod check;
+mod graph;
+mod kinds;
+mod project;
+mod run;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use miette::Diagnostic;
+use thiserror::Error;
+
+use crate::serve::ServiceError;
+
+/// A declarative workflow runner for recommender systems.
+///
+/// A pipeline file declares steps with their inputs, outputs and parameters. `recsys run` executes
+/// what has changed since the last run, in parallel where it can, and releases the results under
+/// `artifacts/`.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, propagate_version = true, after_help = EXAMPLES)]
+pub struct Cli {
+    /// Work in this folder, as if started there
+    #[arg(short = 'C', long = "directory", global = true, value_name = "DIR")]
+    directory: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  recsys run pipelines/demo.yaml                       make data, train, compare; no network needed
+  recsys run pipelines/music.yaml --var raw=DIR        the same on your own three Parquet files
+  recsys run --set als.factors=128                     change a parameter; only what depends on it runs
+  recsys run --from als                                run `als` and what depends on it
+  recsys run --dry-run                                 say what would run, and why
+  recsys graph --format mermaid                        the picture of the pipeline
+  recsys kinds als                                     parameters, inputs, outputs, an example
+
+Exit codes: 0 done, 1 a step failed, 2 the file or the command line is wrong, 130 stopped.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a pipeline: what has changed, and what depends on it
+    Run(run::RunArgs),
+    /// Answer over HTTP from the artifacts of a run
+    Serve(serve::ServeArgs),
+    /// Show the steps of a pipeline and how they depend on each other
+    Graph(graph::GraphArgs),
+    /// Check a pipeline file without running anything
+    Check(check::CheckArgs),
+    /// List the kinds of steps, or explain one
+    Kinds(kinds::KindsArgs),
+}
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    /// The file or the command line is wrong.
+    #[error("{0}")]
+    Usage(Box<dyn Diagnostic + Send + Sync>),
+    /// The machine refused, or the run could not go on.
+    #[error("{0}")]
+    Failed(Box<dyn Diagnostic + Send + Sync>),
+    /// A step failed; the run has told which and why.
+    #[error("a step failed")]
+    StepFailed,
+    /// Stopped from outside.
+    #[error("stopped")]
+    Stopped,
+}
+
+impl CommandError {
+    /// The process's exit code.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::from(2),
+            Self::Failed(_) | Self::StepFailed => ExitCode::from(1),
+            Self::Stopped => ExitCode::from(130),
+        }
+    }
+
+    /// What there is to show, when the run has not shown it already.
+    pub fn into_report(self) -> Option<miette::Report> {
+        match self {
+            Self::Usage(error) | Self::Failed(error) => Some(miette::Report::new_boxed(error)),
+            Self::StepFailed | Self::Stopped => None,
+        }
+    }
+}
+
+impl From<ServiceError> for CommandError {
+    fn from(error: ServiceError) -> Self {
+        match error.exit_code() {
+            2 => Self::Usage(error.into()),
+            _ => Self::Failed(error.into()),
+        }
+    }
+}
+
+/// Runs the command that was given.
+///
+/// # Errors
+/// See [`CommandError`].
+pub fn execute(cli: Cli) -> Result<(), CommandError> {
+    let root = project::enter(cli.directory.as_deref())?;
+    match cli.command {
+        Command::Run(args) => run::run(&args, &root),
+        Command::Serve(args) => serve::serve(&args).map_err(CommandError::from),
+        Command::Graph(args) => graph::graph(&args, &root),
+        Command::Check(args) => check::check(&args, &root),
+        Command::Kinds(args) => kinds::kinds(&args),
+    }
+}

@@ -3,10 +3,25 @@
 //! Readers name the file, what was expected and what was found; writers leave nothing half-written
 //! behind because the runner gives them private paths.
 
+pub mod append;
+pub mod candidates;
+pub mod catalog;
+pub mod catboost_json;
+pub mod factors;
 pub mod json;
+pub mod listens;
+pub mod lists;
 pub mod npz;
+pub mod png;
+pub mod popular;
 pub mod ranked;
+pub mod similar;
+pub mod spill;
+pub mod stream;
 pub mod table;
+pub mod table_writer;
+pub mod track_ids;
+pub mod user_rows;
 
 use std::path::{Path, PathBuf};
 

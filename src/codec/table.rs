@@ -122,11 +122,11 @@ pub fn sink(path: &Path, query: LazyFrame) -> Result<(), CodecError> {
         .map_err(|error| write_error(path, error))
 }
 
-fn format_error(path: &Path, error: &PolarsError) -> CodecError {
+pub(super) fn format_error(path: &Path, error: &PolarsError) -> CodecError {
     CodecError::Format { path: path.to_owned(), format: "Parquet", message: error.to_string() }
 }
 
-fn write_error(path: &Path, error: PolarsError) -> CodecError {
+pub(super) fn write_error(path: &Path, error: PolarsError) -> CodecError {
     let source = match error {
         PolarsError::IO { error, .. } => std::io::Error::new(error.kind(), error.to_string()),
         other => std::io::Error::other(other.to_string()),

@@ -1,4 +1,13 @@
 //! Models: parameters, `fit`, a fitted model. No tables, no files, no clocks.
 //!
 //! A model that has not been fitted does not exist as a type: `Als` holds parameters, `Als::fit`
-//! makes an `AlsModel`.
+//! makes an `AlsModel`. Start with [`als`]; [`top_k`] turns factors into ranked lists.
+
+pub mod als;
+pub mod boosting;
+pub mod factors;
+pub mod lists;
+pub mod popularity;
+pub mod similar;
+pub mod top_k;
+pub mod weighting;

@@ -4,12 +4,37 @@
 //! new file here, its `mod` line, and its line in [`KINDS`]; help, JSON Schema and checks derive
 //! from that list.
 
-pub mod serve;
+mod als;
+mod evaluate;
+mod popularity;
+mod preprocess;
+mod rank;
+mod serve;
+mod shell;
+mod similar;
+mod split;
+mod synthetic;
 
+use crate::data::synthetic::Synthetic;
+use crate::models::popularity::Popularity;
+use crate::models::als::Als;
+use crate::models::similar::Similar;
 use crate::workflow::kind::Kind;
 
 /// Every kind, in the order of the reference.
-pub static KINDS: &[Kind] = &[Kind::of::<serve::Serve>()];
+#[rustfmt::skip]
+pub static KINDS: &[Kind] = &[
+    Kind::of::<Synthetic>(),
+    Kind::of::<preprocess::Preprocess>(),
+    Kind::of::<split::Split>(),
+    Kind::of::<Popularity>(),
+    Kind::of::<Als>(),
+    Kind::of::<Similar>(),
+    Kind::of::<rank::Rank>(),
+    Kind::of::<evaluate::Evaluate>(),
+    Kind::of::<serve::Serve>(),
+    Kind::of::<shell::Shell>(),
+];
 
 /// Data types of ports, each written once: an edge between different types is refused.
 pub mod data_type {

@@ -289,6 +289,46 @@ pub struct Context<'a> {
     pub(super) notes: Mutex<Notes>,
 }
 
+impl Context<'static> {
+    /// A context outside of a run, for tests of single steps.
+    ///
+    /// A port may be given several times; its files are named after their file stems.
+    pub fn standalone(
+        inputs: impl IntoIterator<Item = (&'static str, PathBuf)>,
+        outputs: impl IntoIterator<Item = (&'static str, PathBuf)>,
+        work_dir: PathBuf,
+    ) -> Self {
+        static NOT_CANCELLED: AtomicBool = AtomicBool::new(false);
+        let mut files: BTreeMap<String, Vec<(String, PathBuf)>> = BTreeMap::new();
+        for (port, path) in inputs {
+            let name = path.file_stem().map_or(port.into(), |stem| stem.to_string_lossy()).into_owned();
+            files.entry(port.to_owned()).or_default().push((name, path));
+        }
+        Self {
+            inputs: files,
+            outputs: outputs.into_iter().map(|(port, path)| (port.to_owned(), path)).collect(),
+            environment: BTreeMap::new(),
+            root: work_dir.clone(),
+            log: work_dir.join("log.jsonl"),
+            work_dir,
+            progress: &|_| (),
+            cancelled: &NOT_CANCELLED,
+            notes: Mutex::default(),
+        }
+    }
+
+    /// The same with named files behind an input that takes many.
+    pub fn with_many(
+        mut self,
+        port: &'static str,
+        files: impl IntoIterator<Item = (&'static str, PathBuf)>,
+    ) -> Self {
+        let files = files.into_iter().map(|(name, path)| (name.to_owned(), path)).collect();
+        self.inputs.insert(port.to_owned(), files);
+        self
+    }
+}
+
 impl Context<'_> {
     /// The file behind a required input.
     ///

@@ -1,3 +1,25 @@
 //! The runner: any workflow; it knows no recommender, no tables and no HTTP.
+//!
+//! Read in this order: [`kind`] (what can be used), [`spec`] (what a file says), [`plan`] (what it
+//! means), [`fingerprint`] and [`store`] (what is known already), [`executor`] (what is done).
 
+pub mod config;
+pub mod decide;
+pub mod digests;
+pub mod event;
+pub mod executor;
+pub mod fault;
+pub mod files;
+pub mod fingerprint;
+pub mod history;
 pub mod kind;
+pub mod parameters;
+pub mod plan;
+pub mod process;
+pub mod release;
+pub mod render;
+pub mod spec;
+pub mod store;
+mod task;
+pub mod values;
+pub mod yaml;

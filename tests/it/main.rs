@@ -1,3 +1,11 @@
 //! The one integration-test binary: one module a topic.
 
+mod architecture;
+mod bad_input;
+mod cache;
+mod contracts;
+mod graph;
+mod oracle;
+mod project;
 mod serve;
+mod stop;

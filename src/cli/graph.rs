@@ -1,0 +1,52 @@
+//! `recsys graph`: the picture of a pipeline.
+
+use std::path::Path;
+
+use clap::{Args, ValueEnum};
+
+use super::CommandError;
+use super::project::PipelineArgs;
+use crate::workflow::render;
+
+/// Show the steps of a pipeline and how they depend on each other.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  recsys graph pipelines/demo.yaml
+  recsys graph --format dot | dot -Tsvg > pipeline.svg")]
+pub struct GraphArgs {
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+
+    /// How to draw it
+    #[arg(long, value_enum, default_value_t = Format::Tree)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// An indented tree
+    Tree,
+    /// A Mermaid flow chart
+    Mermaid,
+    /// The language of Graphviz
+    Dot,
+    /// Steps with parameters, inputs and outputs
+    Json,
+}
+
+/// Prints the graph.
+///
+/// # Errors
+/// When the pipeline is wrong.
+#[expect(clippy::print_stdout, reason = "this command prints")]
+pub fn graph(args: &GraphArgs, root: &Path) -> Result<(), CommandError> {
+    let (_, plan) = args.pipeline.plan(root)?;
+    match args.format {
+        Format::Tree => print!("{}", render::tree(&plan)),
+        Format::Mermaid => print!("{}", render::mermaid(&plan)),
+        Format::Dot => print!("{}", render::dot(&plan)),
+        Format::Json => println!("{:#}", render::json(&plan)),
+    }
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! What the commands share: the project folder, the pipeline that is meant, and the changes to it.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use miette::Diagnostic;
+use thiserror::Error;
+
+use super::CommandError;
+use crate::steps::KINDS;
+use crate::workflow::config;
+use crate::workflow::plan::Plan;
+use crate::workflow::spec::{Override, Overrides, Spec};
+use crate::workflow::values::{Scope, parse_override};
+
+/// Which pipeline, with what values.
+#[derive(Debug, Args)]
+pub struct PipelineArgs {
+    /// The pipeline file
+    #[arg(env = "RECSYS_PIPELINE", default_value = "pipelines/music.yaml")]
+    pub pipeline: PathBuf,
+
+    /// Take values from a file: `vars:` and, under `steps:`, parameters by step
+    #[arg(long = "config", value_name = "FILE")]
+    pub configs: Vec<PathBuf>,
+
+    /// Change a variable of the file: what stands under `vars:`
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub vars: Vec<(String, String)>,
+
+    /// Change a parameter of a step; the value is read as YAML
+    #[arg(long = "set", value_name = "STEP.PARAMETER=VALUE", value_parser = step_parameter_and_value)]
+    pub set: Vec<(String, String, String)>,
+}
+
+#[derive(Debug, Error, Diagnostic)]
+#[error("cannot enter the folder `{}`: {source}", path.display())]
+#[diagnostic(help("name an existing folder after `-C`"))]
+struct NoFolder {
+    path: PathBuf,
+    source: std::io::Error,
+}
+
+/// Goes to the project folder and tells its path.
+///
+/// # Errors
+/// When there is no such folder.
+pub fn enter(folder: Option<&Path>) -> Result<PathBuf, CommandError> {
+    let path = folder.unwrap_or(Path::new("."));
+    let entered = std::env::set_current_dir(path).and_then(|()| std::env::current_dir());
+    entered.map_err(|source| CommandError::Usage(NoFolder { path: path.to_owned(), source }.into()))
+}
+
+impl PipelineArgs {
+    /// The pipeline, read, resolved and checked.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file or the changes to it.
+    pub fn plan(&self, root: &Path) -> Result<(Spec, Plan), CommandError> {
+        let mut overrides = Overrides::default();
+        for path in &self.configs {
+            config::read(path, &mut overrides).map_err(|error| CommandError::Usage(error.into()))?;
+        }
+        overrides.vars.extend(self.vars.iter().map(|(name, value)| (name.clone(), parse_override(value))));
+        overrides.parameters.extend(self.set.iter().map(|(step, parameter, value)| Override {
+            step: step.clone(),
+            parameter: parameter.clone(),
+            value: parse_override(value),
+            origin: "`--set`".to_owned(),
+        }));
+        let spec = Spec::read(&self.pipeline, Scope::from_environment(root), &overrides)
+            .map_err(|error| CommandError::Usage(error.into()))?;
+        let plan = Plan::new(&spec, KINDS, root).map_err(|error| CommandError::Usage(error.into()))?;
+        Ok((spec, plan))
+    }
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE, for example `raw=data/raw`".to_owned()),
+    }
+}
+
+fn step_parameter_and_value(text: &str) -> Result<(String, String, String), String> {
+    let parts = text.split_once('=').and_then(|(path, value)| Some((path.split_once('.')?, value)));
+    match parts {
+        Some(((step, parameter), value)) if !step.is_empty() && !parameter.is_empty() => {
+            Ok((step.to_owned(), parameter.to_owned(), value.to_owned()))
+        }
+        _ => Err("expected STEP.PARAMETER=VALUE, for example `als.factors=128`".to_owned()),
+    }
+}

@@ -1,0 +1,115 @@
+//! Live lines on a terminal: one per running step, with progress from inside the step.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::outcome::Outcome;
+use super::plain;
+use super::style::{Colors, seconds};
+use crate::workflow::event::{Event, Listener};
+use crate::workflow::kind::Progress;
+
+/// Draws the running steps and scrolls what is finished above them.
+pub struct Live {
+    screen: MultiProgress,
+    colors: Colors,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    bars: BTreeMap<String, ProgressBar>,
+    outcome: Outcome,
+    width: usize,
+}
+
+impl Live {
+    /// A screen without steps.
+    pub fn new() -> Self {
+        Self { screen: MultiProgress::new(), colors: Colors::detect(), state: Mutex::default() }
+    }
+
+    fn say(&self, text: &str) {
+        // A terminal that cannot be written to shows nothing; the logs have it all.
+        let _ = self.screen.println(text);
+    }
+
+    fn line(&self, event: &Event, width: usize) -> Option<String> {
+        match event {
+            Event::StepStarted { .. } => None,
+            Event::StepFinished { step, elapsed, .. } => Some(format!(
+                "{} {step:width$}  {}",
+                self.colors.green("✓"),
+                self.colors.dim(&seconds(*elapsed))
+            )),
+            Event::StepFailed { .. } => plain::line(event).map(|line| self.colors.red(&line)),
+            Event::StepWarned { .. } | Event::ArtifactRestored { .. } => {
+                plain::line(event).map(|line| self.colors.yellow(&line))
+            }
+            other => plain::line(other).map(|line| self.colors.dim(&line)),
+        }
+    }
+}
+
+impl Listener for Live {
+    #[expect(clippy::print_stdout, reason = "this is where a run is shown")]
+    fn hear(&self, event: &Event) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.outcome.hear(event);
+        match event {
+            Event::RunStarted { steps, .. } => state.width = steps.iter().map(String::len).max().unwrap_or(0),
+            Event::StepStarted { step, reason, .. } => {
+                let bar = self.screen.add(ProgressBar::new_spinner());
+                bar.set_style(style("{spinner:.cyan} {prefix}  {msg:.dim} {elapsed:.dim}"));
+                bar.set_prefix(format!("{step:width$}", width = state.width));
+                bar.set_message(reason.to_string());
+                bar.enable_steady_tick(Duration::from_millis(120));
+                if let Some(old) = state.bars.insert(step.clone(), bar) {
+                    old.finish_and_clear();
+                }
+            }
+            Event::StepProgressed { step, progress } => {
+                if let Some(bar) = state.bars.get(step) {
+                    show(bar, progress);
+                }
+            }
+            Event::StepFinished { step, .. } | Event::StepFailed { step, .. } => {
+                if let Some(bar) = state.bars.remove(step) {
+                    bar.finish_and_clear();
+                }
+            }
+            _ => {}
+        }
+        if let Some(line) = self.line(event, state.width) {
+            self.say(&line);
+        }
+        if let Event::RunFinished { tally } = event {
+            // A service that was stopped leaves its line.
+            for bar in std::mem::take(&mut state.bars).into_values() {
+                bar.finish_and_clear();
+            }
+            print!("{}", state.outcome.render(tally));
+        }
+    }
+}
+
+fn show(bar: &ProgressBar, progress: &Progress) {
+    match progress.total {
+        Some(total) => {
+            if bar.length() != Some(total) {
+                bar.set_style(style("{spinner:.cyan} {prefix}  {bar:24.cyan/dim} {human_pos}/{human_len} {msg} {elapsed:.dim} {eta:.dim}"));
+                bar.set_length(total);
+            }
+        }
+        None => bar.set_style(style("{spinner:.cyan} {prefix}  {human_pos} {msg} {elapsed:.dim}")),
+    }
+    bar.set_position(progress.done);
+    bar.set_message(format!("{}  {}", progress.unit, progress.note));
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

@@ -1,0 +1,60 @@
+//! Plain lines, one an event, for logs and pipes.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::outcome::Outcome;
+use super::style::seconds;
+use crate::workflow::event::{Event, Listener};
+
+/// Prints a line for each event but progress.
+#[derive(Default)]
+pub struct Plain {
+    outcome: Mutex<Outcome>,
+}
+
+impl Plain {
+    /// A listener that has heard nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Listener for Plain {
+    #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where a run is shown")]
+    fn hear(&self, event: &Event) {
+        let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        outcome.hear(event);
+        if let Some(line) = line(event) {
+            eprintln!("{line}");
+        }
+        if let Event::RunFinished { tally } = event {
+            print!("{}", outcome.render(tally));
+        }
+    }
+}
+
+/// One line about an event, when it deserves one.
+pub fn line(event: &Event) -> Option<String> {
+    match event {
+        Event::RunWaited => Some("another run is at work in this project; waiting for it to end".to_owned()),
+        Event::ArtifactRestored { step, path, was } => {
+            let was = format!("{was:?}").to_lowercase();
+            Some(format!("[{step}] `{}` was {was} since the last run; restored", path.display()))
+        }
+        Event::StepStarted { step, reason, attempt: 1 } => Some(format!("[{step}] started: {reason}")),
+        Event::StepStarted { step, attempt, .. } => Some(format!("[{step}] started again, try {attempt}")),
+        Event::StepWarned { step, warning } => Some(format!("[{step}] warning: {warning}")),
+        Event::StepFinished { step, elapsed, .. } => {
+            Some(format!("[{step}] finished in {}", seconds(*elapsed)))
+        }
+        Event::StepFailed { step, error, will_retry } => {
+            let then = if *will_retry { "; it will be tried again" } else { "" };
+            Some(format!("[{step}] failed{then}: {error}"))
+        }
+        Event::StepSkipped { step } => Some(format!("[{step}] not run")),
+        Event::RunStarted { .. }
+        | Event::StepReused { .. }
+        | Event::StepProgressed { .. }
+        | Event::RunFinished { .. } => None,
+    }
+}

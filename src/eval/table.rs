@@ -1,0 +1,213 @@
+//! The table at the end of a run: models by falling NDCG, with intervals and an honest verdict.
+//!
+//! A text, not a print: who shows it, and where, is not decided here. At most 110 columns wide for
+//! names of up to 14 letters.
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::compare::{Comparison, ModelReport, Value, is_significant};
+use super::metric::Metric;
+use super::protocol::{ItemsCounted, Protocol, SeenItems, UsersCounted};
+
+/// The comparison as text; its last line says the protocol in words.
+pub fn render(comparison: &Comparison) -> String {
+    let k = comparison.compare_at;
+    let mut models: Vec<&ModelReport> = comparison.models.values().collect();
+    models.sort_by(|a, b| ndcg(b, k).value.total_cmp(&ndcg(a, k).value));
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(vec![
+        "model".to_owned(),
+        format!("NDCG@{k}"),
+        "95 % interval".to_owned(),
+        format!("recall@{k}"),
+        format!("MAP@{k}"),
+        "hit rate".to_owned(),
+        "coverage".to_owned(),
+        "novelty".to_owned(),
+        format!("vs {}", shortened(&comparison.baseline)),
+        "p".to_owned(),
+    ]);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.column_iter_mut().for_each(|column| {
+        column.set_padding((0, 2));
+    });
+    for (place, model) in models.iter().enumerate() {
+        table.add_row(row(comparison, model, place == 0));
+    }
+    let mut text = table.trim_fmt();
+    for line in notes(comparison, &models) {
+        text.push('\n');
+        text.push_str(&line);
+    }
+    text
+}
+
+fn row(comparison: &Comparison, model: &ModelReport, is_best: bool) -> Vec<String> {
+    let k = comparison.compare_at;
+    let number = |metric: Metric| model.value(metric, k).value;
+    let ndcg = ndcg(model, k);
+    let (gain, p) = match model.against_baseline.iter().find(|versus| versus.k == k) {
+        None => ("baseline".to_owned(), String::new()),
+        Some(versus) => {
+            let base = ndcg.value - versus.test.mean_difference;
+            let mark = match is_significant(versus.p_holm) {
+                true if versus.test.mean_difference > 0.0 => "▲",
+                true => "▼",
+                false => "≈",
+            };
+            (relative(versus.test.mean_difference, base), format!("{} {mark}", p_value(versus.p_holm)))
+        }
+    };
+    vec![
+        format!("{}{}", if is_best { "★ " } else { "  " }, shortened(&model.model)),
+        format!("{:.4}", ndcg.value),
+        interval(ndcg),
+        format!("{:.4}", number(Metric::Recall)),
+        format!("{:.4}", number(Metric::Map)),
+        percent(number(Metric::HitRate)),
+        percent(number(Metric::CoverageItems)),
+        format!("{:.2}", number(Metric::Novelty)),
+        gain,
+        p,
+    ]
+}
+
+/// What the signs mean, whether the best is really ahead, and who was counted.
+fn notes(comparison: &Comparison, models: &[&ModelReport]) -> Vec<String> {
+    let (k, baseline) = (comparison.compare_at, &comparison.baseline);
+    let mut notes = Vec::new();
+    if models.len() > 1 {
+        notes.push(format!(
+            "★ best NDCG@{k} · ▲ better, ▼ worse than `{baseline}`, ≈ no significant difference: paired t-test over"
+        ));
+        notes.push(
+            "users at the 5 % level, p corrected for several models (Holm) · novelty in bits, coverage of items"
+                .to_owned(),
+        );
+    }
+    if let Some(lead) =
+        comparison.lead.as_ref().filter(|lead| lead.second != *baseline || lead.best == *baseline)
+    {
+        let p = lead.test.p_t_test;
+        let verdict =
+            if is_significant(p) { "significant" } else { "not significant: the users do not decide it" };
+        notes.push(format!(
+            "`{}` leads `{}` by {:.4} NDCG@{k} (p {}, {verdict})",
+            lead.best,
+            lead.second,
+            lead.test.mean_difference,
+            p_with_sign(p)
+        ));
+    }
+    if let Some(model) = models.first() {
+        notes.push(protocol(model, k));
+    }
+    notes
+}
+
+/// The protocol in words.
+fn protocol(model: &ModelReport, k: usize) -> String {
+    let Protocol { novel_only, users, items, seen_items, bootstrap_samples, .. } = model.protocol;
+    let mut parts = vec![format!("{} users", grouped(model.counts.evaluated_users))];
+    match users {
+        UsersCounted::Warm => parts[0].push_str(" with a history"),
+        UsersCounted::All => parts[0].push_str(" with or without a history"),
+    }
+    if users == UsersCounted::Warm && model.counts.cold_users > 0 {
+        parts[0].push_str(&format!(" ({} without left out)", grouped(model.counts.cold_users)));
+    }
+    parts.push(format!("k = {k}"));
+    parts.push(if novel_only { "novel items only" } else { "known items may be hits" }.to_owned());
+    parts.push(match items {
+        ItemsCounted::All => format!("{} items", grouped(model.counts.catalogue)),
+        ItemsCounted::Warm => format!("{} items with a history", grouped(model.counts.catalogue)),
+    });
+    if seen_items == SeenItems::Skip {
+        parts.push("known items skipped in lists".to_owned());
+    }
+    if bootstrap_samples > 0 {
+        parts.push(format!("{} resamples", grouped(bootstrap_samples)));
+    }
+    format!("protocol: {}", parts.join(" · "))
+}
+
+fn ndcg(model: &ModelReport, k: usize) -> &Value {
+    model.value(Metric::Ndcg, k)
+}
+
+fn interval(value: &Value) -> String {
+    match (value.low, value.high) {
+        (Some(low), Some(high)) => format!("{low:.4} – {high:.4}"),
+        _ => "–".to_owned(),
+    }
+}
+
+/// A difference as a share of what it is compared with; absolute where that is nothing.
+fn relative(difference: f64, base: f64) -> String {
+    if base > 1e-12 { format!("{:+.1} %", 100.0 * difference / base) } else { format!("{difference:+.4}") }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
+
+fn p_value(p: f64) -> String {
+    if p < 0.001 { "< 0.001".to_owned() } else { format!("{p:.3}") }
+}
+
+fn p_with_sign(p: f64) -> String {
+    if p < 0.001 { p_value(p) } else { format!("= {}", p_value(p)) }
+}
+
+/// Digits in groups of three.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A name that does not push the table over its width.
+fn shortened(name: &str) -> String {
+    const LONGEST: usize = 14;
+    if name.chars().count() <= LONGEST {
+        return name.to_owned();
+    }
+    let start: String = name.chars().take(LONGEST - 1).collect();
+    format!("{start}…")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::compare::tests::comparison;
+    use super::*;
+
+    #[test]
+    fn the_table_shows_models_by_falling_ndcg_with_a_verdict() {
+        let text = render(&comparison("poor"));
+        insta::assert_snapshot!(text, @"");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_110_columns() {
+        for line in render(&comparison("fair")).lines() {
+            assert!(line.chars().count() <= 110, "{line}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        assert_eq!([grouped(7), grouped(1_234), grouped(1_373_221)], ["7", "1,234", "1,373,221"]);
+        assert_eq!((relative(0.01, 0.05), relative(0.01, 0.0)), ("+20.0 %".to_owned(), "+0.0100".to_owned()));
+        assert_eq!((p_value(0.0004), p_with_sign(0.21)), ("< 0.001".to_owned(), "= 0.210".to_owned()));
+        assert_eq!(shortened("a_very_long_model_name"), "a_very_long_m…");
+    }
+}

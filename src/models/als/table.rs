@@ -1,0 +1,129 @@
+//! A factor table as the solver wants it: rows padded with zeros to whole cache lines.
+
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64;
+
+use crate::models::factors::Factors;
+
+/// Numbers in a chunk.
+pub const LANES: usize = 16;
+
+/// One cache line of numbers: whole vectors of every instruction set, never split between two lines.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(C, align(64))]
+pub struct Chunk(pub [f32; LANES]);
+
+impl Chunk {
+    /// All zeros.
+    pub const ZERO: Self = Self([0.0; LANES]);
+}
+
+/// Factor vectors, each padded with zeros to `n_chunks` chunks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    n_factors: usize,
+    n_chunks: usize,
+    chunks: Vec<Chunk>,
+}
+
+impl Table {
+    /// Zeros.
+    pub fn zeros(n_rows: usize, n_factors: usize) -> Self {
+        let n_chunks = n_factors.div_ceil(LANES);
+        Self { n_factors, n_chunks, chunks: vec![Chunk::ZERO; n_rows * n_chunks] }
+    }
+
+    /// Uniform numbers in `[0, 0.01)` in the rows that have interactions, zeros in the others.
+    pub fn random(row_starts: &[usize], n_factors: usize, seed: u64, stream: u64) -> Self {
+        let mut table = Self::zeros(row_starts.len() - 1, n_factors);
+        let mut random = Pcg64::seed_from_u64(seed ^ stream.rotate_left(32));
+        for (row, bounds) in row_starts.windows(2).enumerate() {
+            if bounds[0] < bounds[1] {
+                let values = (0..n_factors).map(|_| random.random::<f32>() * 0.01);
+                fill(&mut table.chunks[row * table.n_chunks..][..table.n_chunks], values);
+            }
+        }
+        table
+    }
+
+    /// Pads a plain table.
+    pub fn from_factors(factors: &Factors) -> Self {
+        let mut table = Self::zeros(factors.n_rows(), factors.n_factors());
+        for (row, chunks) in table.chunks.chunks_exact_mut(table.n_chunks).enumerate() {
+            fill(chunks, factors.row(row).iter().copied());
+        }
+        table
+    }
+
+    /// Leaves the padding away.
+    pub fn to_factors(&self) -> Factors {
+        let mut values = Vec::with_capacity(self.n_rows() * self.n_factors);
+        for row in 0..self.n_rows() {
+            self.extend_row(row, &mut values);
+        }
+        Factors::new(self.n_rows(), self.n_factors, values)
+    }
+
+    /// Number of rows.
+    pub fn n_rows(&self) -> usize {
+        self.chunks.len() / self.n_chunks
+    }
+
+    /// Length of a vector without the padding.
+    pub fn n_factors(&self) -> usize {
+        self.n_factors
+    }
+
+    /// Chunks a vector takes.
+    pub fn n_chunks(&self) -> usize {
+        self.n_chunks
+    }
+
+    /// One padded vector.
+    #[inline(always)]
+    pub fn row(&self, row: usize) -> &[Chunk] {
+        &self.chunks[row * self.n_chunks..][..self.n_chunks]
+    }
+
+    /// All padded vectors, to be changed.
+    pub fn chunks_mut(&mut self) -> &mut [Chunk] {
+        &mut self.chunks
+    }
+
+    /// Appends a vector without its padding.
+    pub fn extend_row(&self, row: usize, values: &mut Vec<f32>) {
+        let mut n_left = self.n_factors;
+        for chunk in self.row(row) {
+            let n_here = n_left.min(LANES);
+            values.extend_from_slice(&chunk.0[..n_here]);
+            n_left -= n_here;
+        }
+    }
+}
+
+/// Writes `values` into the front of `chunks`.
+pub fn fill(chunks: &mut [Chunk], values: impl IntoIterator<Item = f32>) {
+    let places = chunks.iter_mut().flat_map(|chunk| chunk.0.iter_mut());
+    places.zip(values).for_each(|(place, value)| *place = value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn padding_comes_and_goes() {
+        let factors = Factors::new(2, 17, (0..34).map(|value| value as f32).collect());
+        let table = Table::from_factors(&factors);
+        assert_eq!(table.n_chunks(), 2);
+        assert_eq!(table.row(1)[1].0[..2], [33.0, 0.0]);
+        assert_eq!(table.to_factors(), factors);
+    }
+
+    #[test]
+    fn rows_without_interactions_start_at_zero() {
+        let table = Table::random(&[0, 2, 2, 3], 3, 7, 0).to_factors();
+        assert_eq!(table.nonzero_rows().collect::<Vec<_>>(), [0, 2]);
+        assert!(table.values().iter().all(|value| (0.0..0.01).contains(value)));
+    }
+}

@@ -1,0 +1,205 @@
+//! By objective, by identity (the normal equations) and by reproducibility.
+
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64;
+
+use super::*;
+
+/// Users with tastes: each prefers items of its own residue class.
+fn tastes(n_users: u32, n_items: u32, seed: u64) -> Interactions {
+    let mut random = Pcg64::seed_from_u64(seed);
+    let mut triplets = Vec::new();
+    for user in 0..n_users {
+        for item in 0..n_items {
+            let chance = if item % 4 == user % 4 { 0.4 } else { 0.03 };
+            if random.random_bool(chance) {
+                triplets.push((user, item, random.random_range(1..6) as f32));
+            }
+        }
+    }
+    Interactions::from_triplets(n_users as usize, n_items as usize, triplets).unwrap()
+}
+
+fn fit(parameters: &Als, interactions: &Interactions) -> (AlsModel, Vec<f64>) {
+    let mut losses = Vec::new();
+    let model = parameters.fit(interactions, |sweep| {
+        losses.push(sweep.loss);
+        ControlFlow::Continue(())
+    });
+    (model.unwrap(), losses)
+}
+
+#[test]
+fn a_sweep_never_raises_the_objective_whatever_the_solver_and_weighting() {
+    let interactions = tastes(120, 90, 1);
+    for solver in [Solver::Cg, Solver::Cholesky] {
+        for weighting in [Weighting::Linear, Weighting::Log, Weighting::Bm25, Weighting::Binary] {
+            for alpha in [0.3, 1.0, 20.0] {
+                let parameters =
+                    Als { factors: 7, iterations: 8, solver, weighting, alpha, ..Als::default() };
+                let (_, losses) = fit(&parameters, &interactions);
+                for pair in losses.windows(2) {
+                    assert!(pair[1] <= pair[0] * (1.0 + 1e-6), "{parameters:?}: {losses:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_loss_of_a_sweep_is_the_loss_of_the_factors() {
+    let interactions = tastes(130, 70, 2);
+    for (solver, factors) in [(Solver::Cg, 16), (Solver::Cg, 37), (Solver::Cholesky, 20)] {
+        let parameters =
+            Als { factors, solver, iterations: 3, alpha: 5.0, regularization: 0.7, ..Als::default() };
+        let (model, losses) = fit(&parameters, &interactions);
+        let computed = loss(&parameters, &interactions, &model).unwrap();
+        assert!((losses[2] / computed - 1.0).abs() < 1e-5, "{solver:?}: {} and {computed}", losses[2]);
+        assert_eq!(model.loss, losses[2]);
+    }
+}
+
+#[test]
+fn the_loss_is_the_formula_over_all_pairs() {
+    let interactions = tastes(9, 8, 3);
+    let parameters = Als { factors: 3, iterations: 2, alpha: 4.0, regularization: 0.5, ..Als::default() };
+    let (model, _) = fit(&parameters, &interactions);
+    let (mut error, mut weight) = (0.0, 0.0);
+    for user in 0..9 {
+        let (items, values) = interactions.row(user);
+        for item in 0..8 {
+            let score: f32 = std::iter::zip(model.user_factors.row(user), model.item_factors.row(item))
+                .map(|(x, y)| x * y)
+                .sum();
+            let (confidence, preference) = match items.binary_search(&(item as u32)) {
+                Ok(at) => (4.0 * values[at], 1.0),
+                Err(_) => (1.0, 0.0),
+            };
+            error += f64::from(confidence * (preference - score).powi(2));
+            weight += f64::from(confidence);
+        }
+    }
+    let lengths: f32 =
+        [&model.user_factors, &model.item_factors].iter().flat_map(|f| f.values()).map(|v| v * v).sum();
+    let expected = (error + 0.5 * f64::from(lengths)) / weight;
+    assert!((loss(&parameters, &interactions, &model).unwrap() / expected - 1.0).abs() < 1e-5);
+}
+
+#[test]
+fn the_exact_solver_satisfies_the_normal_equations_of_the_last_half_step() {
+    let interactions = tastes(60, 40, 4);
+    let parameters = Als {
+        factors: 5,
+        iterations: 2,
+        alpha: 3.0,
+        regularization: 0.2,
+        solver: Solver::Cholesky,
+        ..Als::default()
+    };
+    let (model, _) = fit(&parameters, &interactions);
+    let (users, items, by_item) = (&model.user_factors, &model.item_factors, interactions.transposed());
+    for item in 0..40 {
+        let (raters, values) = by_item.row(item);
+        let mut gradient = vec![0.0f32; 5];
+        for user in 0..60 {
+            let x = users.row(user);
+            let score: f32 = x.iter().zip(items.row(item)).map(|(x, y)| x * y).sum();
+            let (c, p) =
+                raters.binary_search(&(user as u32)).map_or((1.0, 0.0), |at| (3.0 * values[at], 1.0));
+            gradient.iter_mut().zip(x).for_each(|(g, x)| *g += c * (p - score) * x);
+        }
+        for (g, y) in gradient.iter().zip(items.row(item)) {
+            assert!((g - 0.2 * y).abs() < 1e-3, "item {item}: {gradient:?}");
+        }
+    }
+}
+
+#[test]
+fn many_cg_steps_reach_the_exact_solution() {
+    let interactions = tastes(80, 60, 5);
+    let exact = Als {
+        factors: 8,
+        iterations: 6,
+        alpha: 2.0,
+        regularization: 1.0,
+        solver: Solver::Cholesky,
+        ..Als::default()
+    };
+    let steps = Als { solver: Solver::Cg, cg_steps: 30, ..exact.clone() };
+    let ((exact, _), (steps, _)) = (fit(&exact, &interactions), fit(&steps, &interactions));
+    for (a, b) in exact.user_factors.values().iter().zip(steps.user_factors.values()) {
+        assert!((a - b).abs() < 2e-3, "{a} and {b}");
+    }
+}
+
+#[test]
+fn the_bits_do_not_depend_on_the_thread_count() {
+    let interactions = tastes(300, 400, 6);
+    for solver in [Solver::Cg, Solver::Cholesky] {
+        let parameters = Als { factors: 20, iterations: 2, solver, ..Als::default() };
+        let with_threads = |n_threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
+            pool.install(|| fit(&parameters, &interactions))
+        };
+        assert_eq!(with_threads(1), with_threads(3));
+    }
+}
+
+#[test]
+fn another_seed_gives_other_factors() {
+    let interactions = tastes(30, 20, 7);
+    let parameters = Als { factors: 4, iterations: 1, ..Als::default() };
+    let other = Als { seed: 7, ..parameters.clone() };
+    assert_ne!(fit(&parameters, &interactions).0, fit(&other, &interactions).0);
+}
+
+#[test]
+fn rows_without_interactions_are_zero_and_others_are_not() {
+    let interactions = Interactions::from_triplets(4, 5, [(0, 1, 1.0), (2, 1, 2.0), (2, 3, 1.0)]).unwrap();
+    let (model, _) = fit(&Als { factors: 3, ..Als::default() }, &interactions);
+    assert_eq!(model.user_factors.nonzero_rows().collect::<Vec<_>>(), [0, 2]);
+    assert_eq!(model.item_factors.nonzero_rows().collect::<Vec<_>>(), [1, 3]);
+}
+
+#[test]
+fn a_row_longer_than_the_scratch_is_solved_in_pieces() {
+    let triplets = (0..9000).map(|user| (user, user % 2, 1.0 + (user % 3) as f32));
+    let interactions = Interactions::from_triplets(9000, 2, triplets).unwrap();
+    let parameters = Als { factors: 17, iterations: 2, alpha: 2.0, ..Als::default() };
+    let (model, losses) = fit(&parameters, &interactions);
+    let computed = loss(&parameters, &interactions, &model).unwrap();
+    assert!((losses[1] / computed - 1.0).abs() < 1e-4, "{} and {computed}", losses[1]);
+}
+
+#[test]
+fn the_fit_ends_when_the_listener_says_so() {
+    let mut sweeps = 0;
+    let parameters = Als { factors: 2, ..Als::default() };
+    let model = parameters.fit(&tastes(10, 10, 8), |sweep| {
+        sweeps += 1;
+        if sweep.done == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert_eq!(sweeps, 3);
+    assert!(model.unwrap().loss.is_finite());
+}
+
+#[test]
+fn what_cannot_be_fitted_is_said() {
+    let empty = Interactions::from_triplets(3, 4, []).unwrap();
+    let message = Als::default().fit(&empty, |_| ControlFlow::Continue(())).unwrap_err().to_string();
+    assert!(message.contains("3 users × 4 items"), "{message}");
+
+    let huge = Interactions::from_triplets(2, 2, [(0, 0, 1e38), (1, 1, 2.0)]).unwrap();
+    let parameters = Als { alpha: 100.0, ..Als::default() };
+    let message = parameters.fit(&huge, |_| ControlFlow::Continue(())).unwrap_err().to_string();
+    assert!(message.contains("`alpha` = 100"), "{message}");
+
+    let parameters = Als { factors: 4, regularization: 1e6, ..Als::default() };
+    let error = parameters.fit(&tastes(20, 20, 9), |_| ControlFlow::Continue(())).unwrap_err();
+    assert!(matches!(error, AlsError::Vanished { .. }), "{error}");
+
+    let one = Interactions::from_triplets(1, 1, [(0, 0, 1.0)]).unwrap();
+    let parameters = Als { factors: 4, regularization: 0.0, solver: Solver::Cholesky, ..Als::default() };
+    let error = parameters.fit(&one, |_| ControlFlow::Continue(())).unwrap_err();
+    assert!(matches!(error, AlsError::Singular { sweep: 1, side: "user", row: 0 }), "{error}");
+}

@@ -1,0 +1,347 @@
+//! The plan: a pipeline resolved, type-checked and ordered. The only place that knows `petgraph`.
+//!
+//! Everything that can be known before anything runs is checked here, all of it at once: kinds,
+//! ports, parameters, edges, data types, periods (nothing of the test period reaches an input that
+//! trains), two steps writing one path, cycles. What comes out can be run.
+
+mod resolve;
+mod roles;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use miette::Diagnostic;
+use petgraph::Direction;
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::{Dfs, Reversed};
+use thiserror::Error;
+
+use super::fault::{Fault, FileError, did_you_mean};
+use super::kind::{Kind, Runnable};
+use super::spec::Spec;
+
+/// A pipeline that can be run: steps in an order in which every input comes before its reader.
+pub struct Plan {
+    /// Name of the pipeline.
+    pub name: String,
+    /// Where it was read from.
+    pub path: PathBuf,
+    /// The steps, each after everything it depends on; ties in the order of the file.
+    pub steps: Vec<PlannedStep>,
+    graph: DiGraph<(), ()>,
+}
+
+/// One step of a plan.
+pub struct PlannedStep {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: &'static Kind,
+    /// Its parameters, ready to run.
+    pub runnable: Box<dyn Runnable>,
+    /// What it reads, sorted by port and name.
+    pub inputs: Vec<PlannedInput>,
+    /// What it writes and where that is released, sorted by port.
+    pub outputs: Vec<PlannedOutput>,
+    /// Positions of the steps that it depends on.
+    pub dependencies: Vec<usize>,
+    /// Declared environment.
+    pub environment: BTreeMap<String, String>,
+    /// Threads that it occupies, when it says so.
+    pub threads: Option<usize>,
+    /// It is stopped after this time.
+    pub timeout: Option<Duration>,
+    /// How often it is tried again.
+    pub retries: u32,
+}
+
+/// One artifact that a step reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedInput {
+    /// The input port.
+    pub port: String,
+    /// The name within a port that takes many.
+    pub name: Option<String>,
+    /// Where it comes from.
+    pub source: Source,
+}
+
+/// Where an input comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// An output of the step at this position.
+    Step {
+        /// Position in [`Plan::steps`].
+        step: usize,
+        /// Output port.
+        port: String,
+    },
+    /// A file that no step writes.
+    File(PathBuf),
+}
+
+/// One artifact that a step writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedOutput {
+    /// The output port.
+    pub port: String,
+    /// Where it is released, relative to the project folder.
+    pub path: PathBuf,
+}
+
+impl PlannedInput {
+    /// The port, and the name after a dot where there is one.
+    pub fn label(&self) -> String {
+        match &self.name {
+            Some(name) => format!("{}.{name}", self.port),
+            None => self.port.clone(),
+        }
+    }
+}
+
+impl Plan {
+    /// Resolves, checks and orders a pipeline.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, each mistake at its place.
+    pub fn new(spec: &Spec, kinds: &'static [Kind], root: &Path) -> Result<Self, FileError> {
+        let mut faults = Vec::new();
+        let steps = resolve::resolve(spec, kinds, root, &mut faults);
+        let mut graph = graph_of(&steps);
+        for cycle in cycles(&graph) {
+            let names: Vec<&str> = cycle.iter().map(|&step| steps[step].name.as_str()).collect();
+            let message = format!("the steps wait for each other: {} → {}", names.join(" → "), names[0]);
+            faults.push(
+                Fault::new(spec.steps[cycle[0]].span.clone(), message)
+                    .help("take one of these inputs from somewhere else"),
+            );
+        }
+        if !faults.is_empty() {
+            return Err(FileError::new(&spec.path, &spec.text, faults));
+        }
+        let order = order(&graph);
+        let faults = roles::leaks(spec, &steps, &order);
+        if !faults.is_empty() {
+            return Err(FileError::new(&spec.path, &spec.text, faults));
+        }
+        let steps = reorder(steps, &order);
+        graph = graph_of(&steps);
+        Ok(Self { name: spec.name.clone(), path: spec.path.clone(), steps, graph })
+    }
+
+    /// The position of a step.
+    ///
+    /// # Errors
+    /// [`UnknownStep`] with the nearest name.
+    pub fn position(&self, name: &str) -> Result<usize, UnknownStep> {
+        self.steps.iter().position(|step| step.name == name).ok_or_else(|| UnknownStep {
+            name: name.to_owned(),
+            pipeline: self.path.clone(),
+            hint: did_you_mean(name, self.steps.iter().map(|step| step.name.as_str())),
+        })
+    }
+
+    /// The positions that a selection covers.
+    ///
+    /// # Errors
+    /// [`UnknownStep`] when it names a step that the pipeline does not have.
+    pub fn select(&self, selection: &Selection) -> Result<BTreeSet<usize>, UnknownStep> {
+        let mut selected: BTreeSet<usize> = (0..self.steps.len()).collect();
+        for (names, direction) in [
+            (&selection.from, Some(Direction::Outgoing)),
+            (&selection.until, Some(Direction::Incoming)),
+            (&selection.only, None),
+        ] {
+            if names.is_empty() {
+                continue;
+            }
+            let mut covered = BTreeSet::new();
+            for name in names {
+                let step = self.position(name)?;
+                covered.insert(step);
+                covered.extend(direction.into_iter().flat_map(|direction| self.reachable(step, direction)));
+            }
+            selected.retain(|step| covered.contains(step));
+        }
+        Ok(selected)
+    }
+
+    /// Checks that the files exist which the selected steps read and no step writes.
+    ///
+    /// # Errors
+    /// Each file that is missing, at its place in the pipeline.
+    pub fn check_files(&self, spec: &Spec, selected: &BTreeSet<usize>, root: &Path) -> Result<(), FileError> {
+        let mut faults = Vec::new();
+        for &position in selected {
+            let step = &self.steps[position];
+            let written = spec.steps.iter().find(|written| written.name == step.name);
+            for input in &step.inputs {
+                let Source::File(path) = &input.source else { continue };
+                let missing = match std::fs::File::open(root.join(path)) {
+                    Ok(file) => {
+                        file.metadata().is_ok_and(|file| file.is_dir()).then(|| "it is a folder".to_owned())
+                    }
+                    Err(error) => Some(error.to_string()),
+                };
+                let Some(why) = missing else { continue };
+                let written = written.and_then(|step| {
+                    step.inputs.iter().find(|i| i.port.value == input.port && i.name == input.name)
+                });
+                let span = written.map_or(0..0, |input| input.reference.span.clone());
+                let message = format!(
+                    "`{}.{}` cannot be read from `{}`: {why}",
+                    step.name,
+                    input.label(),
+                    path.display()
+                );
+                faults.push(
+                    Fault::new(span, message)
+                        .help("put the file there, or point elsewhere: change the path, or `--var` when it comes from `vars:`"),
+                );
+            }
+        }
+        if faults.is_empty() { Ok(()) } else { Err(FileError::new(&spec.path, &spec.text, faults)) }
+    }
+
+    /// Everything that can be reached from a step, itself included.
+    fn reachable(&self, step: usize, direction: Direction) -> Vec<usize> {
+        let start = NodeIndex::new(step);
+        let mut reached = Vec::new();
+        match direction {
+            Direction::Outgoing => {
+                let mut walk = Dfs::new(&self.graph, start);
+                while let Some(node) = walk.next(&self.graph) {
+                    reached.push(node.index());
+                }
+            }
+            Direction::Incoming => {
+                let reversed = Reversed(&self.graph);
+                let mut walk = Dfs::new(reversed, start);
+                while let Some(node) = walk.next(reversed) {
+                    reached.push(node.index());
+                }
+            }
+        }
+        reached
+    }
+
+    /// Positions of the steps that directly depend on this one.
+    pub fn dependants(&self, step: usize) -> Vec<usize> {
+        let mut found: Vec<usize> = self
+            .graph
+            .neighbors_directed(NodeIndex::new(step), Direction::Outgoing)
+            .map(NodeIndex::index)
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+}
+
+/// Which part of a plan to run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// These steps and everything that depends on them.
+    pub from: Vec<String>,
+    /// These steps and everything that they depend on.
+    pub until: Vec<String>,
+    /// These steps alone.
+    pub only: Vec<String>,
+}
+
+/// The command line names a step that the pipeline does not have.
+#[derive(Debug, Error, Diagnostic)]
+#[error("the pipeline `{}` has no step `{name}`", pipeline.display())]
+#[diagnostic(code(recsys::plan::unknown_step), help("{hint}"))]
+pub struct UnknownStep {
+    name: String,
+    pipeline: PathBuf,
+    hint: String,
+}
+
+fn graph_of(steps: &[PlannedStep]) -> DiGraph<(), ()> {
+    let mut graph = DiGraph::new();
+    for _ in steps {
+        graph.add_node(());
+    }
+    for (reader, step) in steps.iter().enumerate() {
+        for &dependency in &step.dependencies {
+            graph.add_edge(NodeIndex::new(dependency), NodeIndex::new(reader), ());
+        }
+    }
+    graph
+}
+
+/// The steps of each cycle, in the order of the edges.
+fn cycles(graph: &DiGraph<(), ()>) -> Vec<Vec<usize>> {
+    let mut cycles = Vec::new();
+    for component in petgraph::algo::tarjan_scc(graph) {
+        let first = component.iter().copied().min().expect("a component has at least one node");
+        if component.len() == 1 && !graph.contains_edge(first, first) {
+            continue;
+        }
+        let members: BTreeSet<NodeIndex> = component.into_iter().collect();
+        let mut path = vec![first];
+        loop {
+            let last = *path.last().expect("the path starts with one node");
+            let next = graph.neighbors(last).filter(|node| members.contains(node));
+            let Some(next) = next.min_by_key(|node| {
+                (path.contains(node) && *node != first, *node == first && path.len() < 2, node.index())
+            }) else {
+                break;
+            };
+            if let Some(start) = path.iter().position(|&node| node == next) {
+                path.drain(..start);
+                break;
+            }
+            path.push(next);
+        }
+        cycles.push(path.into_iter().map(NodeIndex::index).collect());
+    }
+    cycles
+}
+
+/// A topological order; where several steps could come next, the first of the file does.
+fn order(graph: &DiGraph<(), ()>) -> Vec<usize> {
+    let mut missing: Vec<usize> = graph
+        .node_indices()
+        .map(|node| graph.neighbors_directed(node, Direction::Incoming).count())
+        .collect();
+    let mut ready: BTreeSet<usize> = (0..missing.len()).filter(|&step| missing[step] == 0).collect();
+    let mut order = Vec::with_capacity(missing.len());
+    while let Some(step) = ready.pop_first() {
+        order.push(step);
+        for reader in graph.neighbors(NodeIndex::new(step)) {
+            missing[reader.index()] -= 1;
+            if missing[reader.index()] == 0 {
+                ready.insert(reader.index());
+            }
+        }
+    }
+    order
+}
+
+fn reorder(steps: Vec<PlannedStep>, order: &[usize]) -> Vec<PlannedStep> {
+    let mut position = vec![0; steps.len()];
+    for (new, &old) in order.iter().enumerate() {
+        position[old] = new;
+    }
+    let mut steps: Vec<Option<PlannedStep>> = steps.into_iter().map(Some).collect();
+    order
+        .iter()
+        .map(|&old| {
+            let mut step = steps[old].take().expect("an order names every step once");
+            for dependency in &mut step.dependencies {
+                *dependency = position[*dependency];
+            }
+            step.dependencies.sort_unstable();
+            for input in &mut step.inputs {
+                if let Source::Step { step, .. } = &mut input.source {
+                    *step = position[*step];
+                }
+            }
+            step
+        })
+        .collect()
+}

@@ -1,0 +1,344 @@
+//! From names to things: kinds, parameters, output paths and the edges between steps.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use super::{PlannedInput, PlannedOutput, PlannedStep, Source};
+use crate::workflow::fault::{Fault, did_you_mean};
+use crate::workflow::kind::{Arity, Kind, Runnable};
+use crate::workflow::parameters;
+use crate::workflow::spec::{InputSpec, Spec, StepSpec};
+
+/// Every step that could be resolved, in the order of the file; what is wrong goes to `faults`.
+pub fn resolve(
+    spec: &Spec,
+    kinds: &'static [Kind],
+    root: &Path,
+    faults: &mut Vec<Fault>,
+) -> Vec<PlannedStep> {
+    let kinds_of: Vec<Option<&'static Kind>> =
+        spec.steps.iter().map(|step| find_kind(step, kinds, faults)).collect();
+    let runnables: Vec<Option<Box<dyn Runnable>>> = spec
+        .steps
+        .iter()
+        .zip(&kinds_of)
+        .map(|(step, kind)| decode_parameters(step, (*kind)?, faults))
+        .collect();
+    let outputs: Vec<Vec<PlannedOutput>> =
+        spec.steps.iter().zip(&kinds_of).map(|(step, kind)| plan_outputs(step, *kind, faults)).collect();
+    let mut writers: BTreeMap<&Path, (usize, &str)> = BTreeMap::new();
+    for (position, outputs) in outputs.iter().enumerate() {
+        for output in outputs {
+            if let Some((other, port)) = writers.insert(&output.path, (position, &output.port)) {
+                let message = format!(
+                    "`{}` and `{}.{port}` both write `{}`",
+                    format_args!("{}.{}", spec.steps[position].name, output.port),
+                    spec.steps[other].name,
+                    output.path.display()
+                );
+                faults.push(
+                    Fault::new(spec.steps[position].span.clone(), message)
+                        .help("give one of them another path under `outputs:`"),
+                );
+            }
+        }
+    }
+    let edges = Edges { spec, kinds: &kinds_of, outputs: &outputs, writers: &writers, root };
+    let inputs: Vec<Vec<PlannedInput>> =
+        (0..spec.steps.len()).map(|step| edges.plan_inputs(step, faults)).collect();
+    let needs: Vec<Vec<usize>> = spec.steps.iter().map(|step| edges.find_needs(step, faults)).collect();
+
+    let complete = kinds_of.iter().all(Option::is_some) && runnables.iter().all(Option::is_some);
+    if !complete {
+        return Vec::new();
+    }
+    let mut steps = Vec::with_capacity(spec.steps.len());
+    let parts = spec.steps.iter().zip(kinds_of).zip(runnables).zip(inputs).zip(outputs.clone()).zip(needs);
+    for (((((step, kind), runnable), inputs), outputs), mut dependencies) in parts {
+        let (Some(kind), Some(runnable)) = (kind, runnable) else { continue };
+        dependencies.extend(inputs.iter().filter_map(|input| match input.source {
+            Source::Step { step, .. } => Some(step),
+            Source::File(_) => None,
+        }));
+        dependencies.sort_unstable();
+        dependencies.dedup();
+        steps.push(PlannedStep {
+            name: step.name.clone(),
+            kind,
+            runnable,
+            inputs,
+            outputs,
+            dependencies,
+            environment: step.environment.clone(),
+            threads: step.threads,
+            timeout: step.timeout,
+            retries: step.retries,
+        });
+    }
+    steps
+}
+
+fn find_kind(step: &StepSpec, kinds: &'static [Kind], faults: &mut Vec<Fault>) -> Option<&'static Kind> {
+    let found = kinds.iter().find(|kind| kind.name == step.kind.value);
+    if found.is_none() && !step.kind.value.is_empty() {
+        faults.push(
+            Fault::new(step.kind.span.clone(), format!("unknown kind `{}`", step.kind.value))
+                .help(did_you_mean(&step.kind.value, kinds.iter().map(|kind| kind.name))),
+        );
+    }
+    found
+}
+
+fn decode_parameters(step: &StepSpec, kind: &Kind, faults: &mut Vec<Fault>) -> Option<Box<dyn Runnable>> {
+    let found = parameters::check(&step.parameters, &kind.schema(), "parameter");
+    if !found.is_empty() {
+        let reference = format!("`recsys kinds {}` lists its parameters", kind.name);
+        faults.extend(
+            found.into_iter().map(|fault| Fault { help: fault.help.or(Some(reference.clone())), ..fault }),
+        );
+        return None;
+    }
+    let runnable = match kind.decode(step.parameters.to_json()) {
+        Ok(runnable) => runnable,
+        Err(error) => {
+            faults.push(Fault::new(
+                step.parameters.span.clone(),
+                format!("the parameters of `{}`: {error}", step.name),
+            ));
+            return None;
+        }
+    };
+    if let Err(fault) = runnable.check() {
+        let place = step.parameters.get(fault.parameter).map_or(&step.parameters.span, |node| &node.span);
+        faults.push(Fault::new(place.clone(), fault.message));
+        return None;
+    }
+    Some(runnable)
+}
+
+fn plan_outputs(step: &StepSpec, kind: Option<&Kind>, faults: &mut Vec<Fault>) -> Vec<PlannedOutput> {
+    let Some(kind) = kind else { return Vec::new() };
+    let mut outputs: BTreeMap<String, PathBuf> = kind
+        .outputs
+        .iter()
+        .map(|port| {
+            (
+                port.name.to_owned(),
+                PathBuf::from(format!("artifacts/{}/{}.{}", step.name, port.name, port.extension)),
+            )
+        })
+        .collect();
+    for (port, path) in &step.outputs {
+        if !kind.open_ports && kind.output(&port.value).is_none() {
+            faults.push(
+                Fault::new(port.span.clone(), format!("`{}` has no output `{}`", kind.name, port.value))
+                    .help(did_you_mean(&port.value, kind.outputs.iter().map(|port| port.name))),
+            );
+            continue;
+        }
+        match normal(Path::new(&path.value)) {
+            Some(normal) => {
+                outputs.insert(port.value.clone(), normal);
+            }
+            None => faults.push(
+                Fault::new(
+                    path.span.clone(),
+                    format!("an output is a path inside the project folder, found `{}`", path.value),
+                )
+                .help("write it as a relative path without `..`, for example `artifacts/model.npz`"),
+            ),
+        }
+    }
+    outputs.into_iter().map(|(port, path)| PlannedOutput { port, path }).collect()
+}
+
+/// A relative path without `.` and `..`, or nothing when it leaves the project folder.
+fn normal(path: &Path) -> Option<PathBuf> {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(part) => normal.push(part),
+            Component::CurDir => {}
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    (!normal.as_os_str().is_empty()).then_some(normal)
+}
+
+/// What is needed to turn a reference into a source.
+struct Edges<'a> {
+    spec: &'a Spec,
+    kinds: &'a [Option<&'static Kind>],
+    outputs: &'a [Vec<PlannedOutput>],
+    writers: &'a BTreeMap<&'a Path, (usize, &'a str)>,
+    root: &'a Path,
+}
+
+impl Edges<'_> {
+    fn plan_inputs(&self, position: usize, faults: &mut Vec<Fault>) -> Vec<PlannedInput> {
+        let step = &self.spec.steps[position];
+        let Some(kind) = self.kinds[position] else { return Vec::new() };
+        let mut inputs = Vec::new();
+        for input in &step.inputs {
+            let port = kind.input(&input.port.value);
+            if port.is_none() && !kind.open_ports {
+                faults.push(
+                    Fault::new(
+                        input.port.span.clone(),
+                        format!("`{}` has no input `{}`", kind.name, input.port.value),
+                    )
+                    .help(did_you_mean(&input.port.value, kind.inputs.iter().map(|port| port.name))),
+                );
+                continue;
+            }
+            if let Some(port) = port {
+                let many = port.arity == Arity::Many;
+                if many != input.name.is_some() {
+                    let (expected, example) = if many {
+                        (
+                            "takes a map of names to artifacts",
+                            format!("{}: {{ {}: {} }}", port.name, "name", input.reference.value),
+                        )
+                    } else {
+                        ("takes one artifact", format!("{}: {}", port.name, input.reference.value))
+                    };
+                    faults.push(
+                        Fault::new(
+                            input.reference.span.clone(),
+                            format!("the input `{}` {expected}", port.name),
+                        )
+                        .help(format!("for example `{example}`")),
+                    );
+                    continue;
+                }
+            }
+            if let Some(source) = self.source(input, port.map(|port| port.accepts), faults) {
+                inputs.push(PlannedInput {
+                    port: input.port.value.clone(),
+                    name: input.name.clone(),
+                    source,
+                });
+            }
+        }
+        for port in kind.inputs {
+            let given = step.inputs.iter().any(|input| input.port.value == port.name);
+            if !given && port.arity != Arity::Optional {
+                faults.push(
+                    Fault::new(
+                        step.span.clone(),
+                        format!("`{}` needs the input `{}`: {}", step.name, port.name, port.about),
+                    )
+                    .help(format!("add it under `inputs:`; `recsys kinds {}` shows an example", kind.name)),
+                );
+            }
+        }
+        inputs.sort_by(|a, b| (&a.port, &a.name).cmp(&(&b.port, &b.name)));
+        inputs
+    }
+
+    fn source(&self, input: &InputSpec, accepts: Option<&[&str]>, faults: &mut Vec<Fault>) -> Option<Source> {
+        let reference = &input.reference;
+        if let Some((name, port)) = reference.value.split_once('.') {
+            if let Some(writer) = self.spec.steps.iter().position(|step| step.name == name) {
+                if let Some(output) = self.outputs[writer].iter().find(|output| output.port == port) {
+                    return self.typed(writer, &output.port, input, accepts, faults);
+                }
+                if self.kinds[writer].is_some() {
+                    faults.push(
+                        Fault::new(
+                            reference.span.clone(),
+                            format!("the step `{name}` has no output `{port}`"),
+                        )
+                        .help(did_you_mean(
+                            port,
+                            self.outputs[writer].iter().map(|output| output.port.as_str()),
+                        )),
+                    );
+                }
+                return None;
+            }
+        }
+        let path = Path::new(&reference.value);
+        if let Some((writer, port)) = normal(path).and_then(|path| self.writers.get(path.as_path()).copied())
+        {
+            return self.typed(writer, port, input, accepts, faults);
+        }
+        let looks_like_a_step = !reference.value.contains('/') && reference.value.split('.').count() == 2;
+        if looks_like_a_step && !self.root.join(path).exists() {
+            let name = reference.value.split('.').next().unwrap_or_default();
+            faults.push(
+                Fault::new(
+                    reference.span.clone(),
+                    format!("there is neither a step `{name}` nor a file `{}`", reference.value),
+                )
+                .help(did_you_mean(name, self.spec.steps.iter().map(|step| step.name.as_str()))),
+            );
+            return None;
+        }
+        Some(Source::File(path.to_owned()))
+    }
+
+    fn typed(
+        &self,
+        writer: usize,
+        port: &str,
+        input: &InputSpec,
+        accepts: Option<&[&str]>,
+        faults: &mut Vec<Fault>,
+    ) -> Option<Source> {
+        let made = self.kinds[writer].and_then(|kind| kind.output(port)).map(|port| port.data);
+        if let (Some(made), Some(accepts)) = (made, accepts)
+            && !accepts.contains(&made)
+        {
+            let message = format!(
+                "the input `{}` wants {}, but `{}.{port}` is {made}",
+                input.port.value,
+                accepts.join(" or "),
+                self.spec.steps[writer].name
+            );
+            let fitting = self.kinds[writer]
+                .into_iter()
+                .flat_map(|kind| kind.outputs)
+                .filter(|port| accepts.contains(&port.data));
+            let fitting: Vec<String> =
+                fitting.map(|port| format!("`{}.{}`", self.spec.steps[writer].name, port.name)).collect();
+            let fault = Fault::new(input.reference.span.clone(), message);
+            faults.push(if fitting.is_empty() {
+                fault
+            } else {
+                fault.help(format!("this would fit: {}", fitting.join(", ")))
+            });
+            return None;
+        }
+        Some(Source::Step { step: writer, port: port.to_owned() })
+    }
+
+    fn find_needs(&self, step: &StepSpec, faults: &mut Vec<Fault>) -> Vec<usize> {
+        let mut found = Vec::new();
+        for need in &step.needs {
+            match self.spec.steps.iter().position(|other| other.name == need.value) {
+                Some(position) => found.push(position),
+                None => faults.push(
+                    Fault::new(need.span.clone(), format!("there is no step `{}`", need.value)).help(
+                        did_you_mean(&need.value, self.spec.steps.iter().map(|step| step.name.as_str())),
+                    ),
+                ),
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::normal;
+    use std::path::Path;
+
+    #[test]
+    fn an_output_stays_inside_the_project() {
+        assert_eq!(normal(Path::new("./a/b")).as_deref(), Some(Path::new("a/b")));
+        assert_eq!(normal(Path::new("../a")), None);
+        assert_eq!(normal(Path::new("/a")), None);
+        assert_eq!(normal(Path::new(".")), None);
+    }
+}
