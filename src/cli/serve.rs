@@ -1,6 +1,7 @@
 //! `recsys serve`: the service layer in the foreground, until Ctrl-C or SIGTERM.
 
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,7 +36,7 @@ pub struct ServeArgs {
 /// # Errors
 /// When it cannot start or the system ends it; [`ServiceError::exit_code`] tells them apart.
 pub fn serve(args: &ServeArgs) -> Result<(), ServiceError> {
-    let mut service = Service::read(&args.service)?.under(Path::new("."));
+    let mut service = Service::read(&args.service)?;
     service.host = args.host.clone().unwrap_or(service.host);
     service.port = args.port.unwrap_or(service.port);
     say("loading the artifacts …");
@@ -67,7 +68,7 @@ async fn stop_asked() {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the command line talks to the person at the terminal")]
+/// Prints a line; a service goes on when nobody reads its output any more.
 fn say(text: &str) {
-    println!("{text}");
+    let _ = writeln!(std::io::stdout(), "{text}");
 }

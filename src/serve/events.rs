@@ -67,7 +67,7 @@ impl EventStore {
     pub fn open(path: &Path, keep: usize) -> Result<Self, EventsFault> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)
-                .map_err(|source| EventsFault::Folder { path: path.to_owned(), source })?;
+                .map_err(|cause| EventsFault::Folder { path: path.to_owned(), cause })?;
         }
         let connection = connect(path)?;
         let histories = Arc::new(Histories { keep, users: RwLock::default() });
@@ -77,7 +77,7 @@ impl EventStore {
         let writer = thread::Builder::new()
             .name("events".to_owned())
             .spawn(move || writer.run(messages))
-            .map_err(|source| EventsFault::Folder { path: path.to_owned(), source })?;
+            .map_err(|cause| EventsFault::Folder { path: path.to_owned(), cause })?;
         Ok(Self { queue, histories, writer: Mutex::new(Some(writer)) })
     }
 
@@ -252,11 +252,11 @@ fn read_all(connection: &Connection, histories: &Histories) -> rusqlite::Result<
 
 fn database(path: &Path) -> impl Fn(rusqlite::Error) -> EventsFault {
     let path = path.to_owned();
-    move |source| match source.sqlite_error_code() {
+    move |cause| match cause.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             EventsFault::InUse { path: path.clone() }
         }
-        _ => EventsFault::Database { path: path.clone(), source },
+        _ => EventsFault::Database { path: path.clone(), cause },
     }
 }
 

@@ -32,13 +32,13 @@ pub enum ServiceError {
     #[diagnostic(transparent)]
     Codec(#[from] CodecError),
     /// An artifact does not fit the others.
-    #[error("`{}`: {source}", path.display())]
+    #[error("`{}`: {cause}", path.display())]
     #[diagnostic(help("the artifacts come from different runs: run the whole pipeline again"))]
     Artifact {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: InvalidLists,
+        cause: InvalidLists,
     },
     /// Another process listens there.
     #[error("port {port} is already in use")]
@@ -48,7 +48,7 @@ pub enum ServiceError {
         port: u16,
     },
     /// The system does not let the service listen there.
-    #[error("cannot listen on {host}:{port}: {source}")]
+    #[error("cannot listen on {host}:{port}: {cause}")]
     #[diagnostic(help("name an address of this machine with --host, and a port from 1024 up with --port"))]
     Listen {
         /// The host.
@@ -56,7 +56,7 @@ pub enum ServiceError {
         /// The port.
         port: u16,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The file of events cannot be used.
     #[error(transparent)]
@@ -79,13 +79,13 @@ impl ServiceError {
 #[derive(Debug, Error, Diagnostic)]
 pub enum FileFault {
     /// The file cannot be read.
-    #[error("cannot read the service file `{}`: {source}", path.display())]
-    #[diagnostic(help("{}", io_help(source)))]
+    #[error("cannot read the service file `{}`: {cause}", path.display())]
+    #[diagnostic(help("{}", io_help(cause)))]
     Read {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A key or value breaks a rule.
     #[error(transparent)]
@@ -116,13 +116,13 @@ pub struct ContentFault {
 #[derive(Debug, Error, Diagnostic)]
 pub enum EventsFault {
     /// Its folder cannot be made.
-    #[error("cannot make the folder of `{}`: {source}", path.display())]
-    #[diagnostic(help("{}", io_help(source)))]
+    #[error("cannot make the folder of `{}`: {cause}", path.display())]
+    #[diagnostic(help("{}", io_help(cause)))]
     Folder {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// Another process writes to it.
     #[error("`{}` is in use by another process", path.display())]
@@ -145,7 +145,7 @@ pub enum EventsFault {
         known: u32,
     },
     /// SQLite refused.
-    #[error("cannot use `{}` for events: {source}", path.display())]
+    #[error("cannot use `{}` for events: {cause}", path.display())]
     #[diagnostic(help(
         "check the file, its folder and the free space, or name another under `events: path`"
     ))]
@@ -153,6 +153,6 @@ pub enum EventsFault {
         /// The file.
         path: PathBuf,
         /// What SQLite said.
-        source: rusqlite::Error,
+        cause: rusqlite::Error,
     },
 }

@@ -59,5 +59,5 @@ fn lists(path: &Path, key: &str, track: &str, catalog: &Catalog) -> Result<Lists
 
 fn mismatch(path: &Path) -> impl Fn(InvalidLists) -> ServiceError {
     let path: PathBuf = path.to_owned();
-    move |source| ServiceError::Artifact { path: path.clone(), source }
+    move |cause| ServiceError::Artifact { path: path.clone(), cause }
 }

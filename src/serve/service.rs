@@ -189,7 +189,7 @@ impl Service {
     /// When the file cannot be read, or a key or value breaks a rule.
     pub fn read(path: &Path) -> Result<Self, FileFault> {
         let text =
-            fs::read_to_string(path).map_err(|source| FileFault::Read { path: path.to_owned(), source })?;
+            fs::read_to_string(path).map_err(|cause| FileFault::Read { path: path.to_owned(), cause })?;
         Self::parse(path, text)
     }
 

@@ -68,8 +68,8 @@ fn listen(service: &Service) -> Result<net::TcpListener, ServiceError> {
     let Service { host, port, .. } = service;
     let bound = net::TcpListener::bind((host.as_str(), *port));
     let listener = bound.and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
-    listener.map_err(|source| match source.kind() {
+    listener.map_err(|cause| match cause.kind() {
         io::ErrorKind::AddrInUse => ServiceError::PortInUse { port: *port },
-        _ => ServiceError::Listen { host: host.clone(), port: *port, source },
+        _ => ServiceError::Listen { host: host.clone(), port: *port, cause },
     })
 }

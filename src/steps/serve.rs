@@ -77,3 +77,31 @@ serve:
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn its_inputs_are_checked_and_the_service_file_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        fs::write(folder.path().join("service.yaml"), format!("port: {port}\n")).unwrap();
+        let refusal = || {
+            let inputs = ["recommendations", "similar", "top_popular", "items"]
+                .map(|port| (port, folder.path().join(port)));
+            let step = Serve { service: Some("service.yaml".into()), ..Serve::default() };
+            step.run(&Context::standalone(inputs, [], folder.path().to_owned())).unwrap_err().to_string()
+        };
+        for port in ["recommendations", "top_popular", "items"] {
+            fs::write(folder.path().join(port), "").unwrap();
+        }
+        assert!(refusal().ends_with("(similar) is not there"), "{}", refusal());
+        fs::write(folder.path().join("similar"), "").unwrap();
+        assert_eq!(refusal(), format!("port {port} is already in use"));
+    }
+}

@@ -5,13 +5,15 @@
 //! 3. errors: status, code, field, and no panic for hostile values;
 //! 4. blocked and seen tracks, limits of `k`;
 //! 5. starting: missing, unreadable and mismatched artifacts, a port in use;
-//! 6. a real socket: requests in flight are finished and events kept when the service is stopped.
+//! 6. a real socket: requests in flight are finished and events kept when the service is stopped;
+//! 7. `recsys serve` loses no acknowledged event to kill -9 and ends well at SIGTERM.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 
 use axum::Router;
@@ -323,6 +325,38 @@ fn a_stopped_service_finishes_what_it_began_and_keeps_the_events() {
     let kept = EventStore::open(&project.service.events.path, 10).unwrap().recent(3, 10);
     assert_eq!(kept.iter().map(|event| event.track_id).collect::<Vec<_>>(), [102, 101, 105]);
     assert!(project.folder.path().join("services/state/events.sqlite").exists());
+}
+
+#[test]
+fn the_command_loses_no_acknowledged_event_to_kill_9_and_ends_well_at_sigterm() {
+    let project = Project::new();
+    std::fs::write(project.folder.path().join("service.yaml"), "port: 0\n").unwrap();
+    let (mut killed, address) = command(project.folder.path());
+    for track_id in 100..110 {
+        request(address, &format!("POST /put?user_id=3&track_id={track_id}"));
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+
+    let (mut stopped, address) = command(project.folder.path());
+    let history = request(address, "GET /history/3");
+    assert!(history.contains(r#""events":[109,108,107,106,105,104,103,102,101,100]"#), "{history}");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&stopped), rustix::process::Signal::TERM)
+        .unwrap();
+    assert!(stopped.wait().unwrap().success());
+}
+
+/// `recsys serve` in a project, and where it listens.
+fn command(project: &Path) -> (Child, SocketAddr) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_recsys"))
+        .args(["serve", "service.yaml"])
+        .current_dir(project)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let answering = lines.filter_map(|line| Some(line.split_once("http://")?.1.to_owned())).next().unwrap();
+    (child, answering.split_whitespace().next().unwrap().parse().unwrap())
 }
 
 fn request(address: SocketAddr, method_and_path: &str) -> String {
