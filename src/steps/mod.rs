@@ -6,8 +6,8 @@
 
 mod als;
 mod popularity;
-mod rank;
 mod preprocess;
+mod rank;
 mod serve;
 mod shell;
 mod similar;
@@ -15,8 +15,8 @@ mod split;
 mod synthetic;
 
 use crate::data::synthetic::Synthetic;
-use crate::models::popularity::Popularity;
 use crate::models::als::Als;
+use crate::models::popularity::Popularity;
 use crate::models::similar::Similar;
 use crate::workflow::kind::Kind;
 
