@@ -172,7 +172,7 @@ fn against(evaluator: &Evaluator<'_>, evaluations: &[Evaluation], baseline: usiz
         let (low, high) = interval_95(means).unzip();
         results[model].push(Versus { k: cuts[cut], test, p_holm: test.p_t_test, low, high });
     }
-    for cut in 0..cuts.len() {
+    for (cut, _) in cuts.iter().enumerate() {
         let p_values: Vec<f64> = others.iter().map(|&model| results[model][cut].test.p_t_test).collect();
         for (&model, p_holm) in others.iter().zip(holm(&p_values)) {
             results[model][cut].p_holm = p_holm;

@@ -165,7 +165,7 @@ pub struct Events {
 impl Default for Events {
     fn default() -> Self {
         Self {
-            path: "cache/events.sqlite".into(),
+            path: "services/state/events.sqlite".into(),
             keep_per_user: NonZeroUsize::new(1000).expect("1000 is not 0"),
             unknown_tracks: UnknownTracks::Accept,
         }
@@ -298,7 +298,7 @@ mod tests {
     #[test]
     fn relative_paths_start_at_the_root() {
         let service = Service::default().under(Path::new("/project"));
-        assert_eq!(service.events.path, Path::new("/project/cache/events.sqlite"));
+        assert_eq!(service.events.path, Path::new("/project/services/state/events.sqlite"));
         let again = service.clone().under(Path::new("/other"));
         assert_eq!(again, service);
     }

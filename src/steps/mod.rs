@@ -5,6 +5,7 @@
 //! from that list.
 
 mod als;
+mod evaluate;
 mod popularity;
 mod preprocess;
 mod rank;
@@ -30,6 +31,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<Als>(),
     Kind::of::<Similar>(),
     Kind::of::<rank::Rank>(),
+    Kind::of::<evaluate::Evaluate>(),
     Kind::of::<serve::Serve>(),
     Kind::of::<shell::Shell>(),
 ];

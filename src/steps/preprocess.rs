@@ -98,6 +98,13 @@ preprocess:
     ];
 
     fn run(&self, ctx: &Context<'_>) -> Result<(), StepError> {
+        self.run_in_buckets(ctx, listens::BUCKET_ROWS)
+    }
+}
+
+impl Preprocess {
+    /// The whole step, with buckets of about so many interactions.
+    fn run_in_buckets(&self, ctx: &Context<'_>, bucket_rows: u64) -> Result<(), StepError> {
         let tracks_path = ctx.input("tracks");
         let catalog_path = ctx.input("catalog");
         let interactions_path = ctx.input("interactions");
@@ -117,7 +124,7 @@ preprocess:
 
         let answer = stream::collect(interactions_path, RawUsers::query(columns.clone()))?;
         let sample = Sample { rate: self.users_sample_rate, seed: self.seed };
-        let users = RawUsers::from_frame(&answer, sample, listens::BUCKET_ROWS, interactions_path)?;
+        let users = RawUsers::from_frame(&answer, sample, bucket_rows, interactions_path)?;
         drop(answer);
         let mut router = Router::new(&raw.ids, &tracks, &users, sample, &survey);
         route(ctx, &mut router, columns, &survey, users.n_buckets())?;
@@ -157,9 +164,7 @@ preprocess:
         json::write(ctx.output("report"), &report)?;
         Ok(())
     }
-}
 
-impl Preprocess {
     fn track_rules(&self) -> TrackRules {
         TrackRules {
             drop_without_artist: self.drop_without_artist,

@@ -226,16 +226,9 @@ impl Plan {
         reached
     }
 
-    /// Positions of the steps that directly depend on this one.
-    pub fn dependants(&self, step: usize) -> Vec<usize> {
-        let mut found: Vec<usize> = self
-            .graph
-            .neighbors_directed(NodeIndex::new(step), Direction::Outgoing)
-            .map(NodeIndex::index)
-            .collect();
-        found.sort_unstable();
-        found.dedup();
-        found
+    /// Positions of a step and of everything that it depends on.
+    pub fn before(&self, step: usize) -> BTreeSet<usize> {
+        self.reachable(step, Direction::Incoming).into_iter().collect()
     }
 }
 

@@ -48,10 +48,12 @@ fn line(plan: &Plan, step: &PlannedStep) -> String {
         let _ = write!(line, " ({})", step.kind.name);
     }
     let parent = step.dependencies.iter().max();
+    // What the parent waits for already needs no second mention.
+    let told = parent.map(|&parent| plan.before(parent)).unwrap_or_default();
     let others: Vec<&str> = step
         .dependencies
         .iter()
-        .filter(|dependency| Some(*dependency) != parent)
+        .filter(|dependency| !told.contains(dependency))
         .map(|&dependency| plan.steps[dependency].name.as_str())
         .collect();
     let files = step.inputs.iter().filter_map(|input| match &input.source {

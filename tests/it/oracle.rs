@@ -6,6 +6,8 @@
 //!
 //! The values lie beside the repository in `../shared/oracle`; without them the tests say so.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -17,17 +19,9 @@ use recsys::eval::{
 use recsys::interactions::Interactions;
 use serde_json::Value;
 
-const CUTS: [usize; 3] = [1, 5, 10];
+use crate::project::shared;
 
-/// The folder, or `None` with a line that says so.
-fn oracle() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/oracle");
-    if !folder.is_dir() {
-        eprintln!("skipped: ../shared is not here");
-        return None;
-    }
-    Some(folder)
-}
+const CUTS: [usize; 3] = [1, 5, 10];
 
 /// Header and rows of a file of numbers.
 fn csv(path: PathBuf) -> (Vec<String>, Vec<Vec<f64>>) {
@@ -108,7 +102,7 @@ fn assert_equal(what: &str, found: f64, expected: &Value) {
 
 #[test]
 fn metrics_equal_rectools_replay_and_implicit() {
-    let Some(folder) = oracle() else { return };
+    let Some(folder) = shared("oracle") else { return };
     let evaluations = Data::read(&folder).evaluate();
     let sources = [
         (
@@ -161,7 +155,7 @@ fn metrics_equal_rectools_replay_and_implicit() {
 
 #[test]
 fn ndcg_of_every_user_equals_rectools() {
-    let Some(folder) = oracle() else { return };
+    let Some(folder) = shared("oracle") else { return };
     let evaluations = Data::read(&folder).evaluate();
     for (evaluation, file) in evaluations.iter().zip(["per_user_rectools_a.csv", "per_user_rectools_b.csv"]) {
         let (header, rows) = csv(folder.join(file));
@@ -176,7 +170,7 @@ fn ndcg_of_every_user_equals_rectools() {
 
 #[test]
 fn paired_tests_equal_scipy() {
-    let Some(folder) = oracle() else { return };
+    let Some(folder) = shared("oracle") else { return };
     let expected = &json(folder.join("values_rectools.json"))["significance_ndcg@10_a_vs_b"];
     let [a, b] = ["a", "b"].map(|model| plain_ndcg_at_10(&folder, model));
     let differences: Vec<f64> = a.iter().zip(&b).map(|(a, b)| a - b).collect();

@@ -322,7 +322,7 @@ fn a_stopped_service_finishes_what_it_began_and_keeps_the_events() {
     assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
     let kept = EventStore::open(&project.service.events.path, 10).unwrap().recent(3, 10);
     assert_eq!(kept.iter().map(|event| event.track_id).collect::<Vec<_>>(), [102, 101, 105]);
-    assert!(project.folder.path().join("cache/events.sqlite").exists());
+    assert!(project.folder.path().join("services/state/events.sqlite").exists());
 }
 
 fn request(address: SocketAddr, method_and_path: &str) -> String {

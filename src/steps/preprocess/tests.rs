@@ -12,6 +12,15 @@ const FILES: [(&str, &str); 4] = [
 ];
 
 fn run(raw: &Path, out: &Path, step: &Preprocess) -> Result<serde_json::Value, String> {
+    run_in_buckets(raw, out, step, listens::BUCKET_ROWS)
+}
+
+fn run_in_buckets(
+    raw: &Path,
+    out: &Path,
+    step: &Preprocess,
+    bucket_rows: u64,
+) -> Result<serde_json::Value, String> {
     let inputs = [
         ("tracks", raw.join("tracks.parquet")),
         ("catalog", raw.join("catalog_names.parquet")),
@@ -19,7 +28,7 @@ fn run(raw: &Path, out: &Path, step: &Preprocess) -> Result<serde_json::Value, S
     ];
     let outputs = FILES.map(|(port, file)| (port, out.join(file)));
     let ctx = Context::standalone(inputs, outputs, out.to_owned());
-    Step::run(step, &ctx).map_err(|error| {
+    step.run_in_buckets(&ctx, bucket_rows).map_err(|error| {
         format!("{error}; help: {}", error.help().map(|help| help.to_string()).unwrap_or_default())
     })?;
     Ok(json::read(&out.join("report.json")).unwrap())
@@ -179,4 +188,40 @@ fn real_data_keeps_every_promise_of_the_tables() {
             assert_eq!(report["ids_in_time_order"]["suspicious"], false, "{name}");
         }
     }
+}
+
+#[test]
+fn small_buckets_change_nothing_and_both_minimums_hold() {
+    let Some(raw) = real("movielens_100k") else { return };
+    let step = Preprocess { min_user_events: 30, min_item_users: 40, ..Preprocess::default() };
+    let (one, many) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let report = run(&raw, one.path(), &step).unwrap();
+    assert_eq!(run_in_buckets(&raw, many.path(), &step, 3_000).unwrap(), report);
+    for table in ["items.parquet", "users.parquet", "events.parquet"] {
+        assert!(read(one.path().join(table)).equals_missing(&read(many.path().join(table))), "{table}");
+    }
+    let events = read(one.path().join("events.parquet"));
+    for (column, least) in [("user_idx", 30), ("item_idx", 40)] {
+        let mut counts = std::collections::BTreeMap::new();
+        for index in events.column(column).unwrap().u32().unwrap().iter().flatten() {
+            *counts.entry(index).or_insert(0) += 1;
+        }
+        assert_eq!(counts.values().min().map(|&n: &i32| n >= least), Some(true), "{column}");
+        assert_eq!(
+            counts.keys().last().map(|&last| last as usize + 1),
+            Some(counts.len()),
+            "{column} is dense"
+        );
+    }
+}
+
+#[test]
+fn a_sample_keeps_a_share_of_the_users() {
+    let Some(raw) = real("movielens_100k") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let step = Preprocess { users_sample_rate: 0.25, ..Preprocess::default() };
+    let report = run(&raw, folder.path(), &step).unwrap();
+    let n_users = report["users"]["rows_out"].as_u64().unwrap();
+    assert!((190..280).contains(&n_users), "{n_users}");
+    assert_eq!(read(folder.path().join("users.parquet")).height() as u64, n_users);
 }
