@@ -57,7 +57,7 @@ impl UserRows {
         for user in 0..n_users {
             starts[user + 1] += starts[user];
         }
-        Ok(Self { path: path.to_owned(), query: query.select(selection.as_ref().to_vec()), starts })
+        Ok(Self { path: path.to_owned(), query: query.select(selection.as_ref()), starts })
     }
 
     /// Number of rows of all users.

@@ -1,7 +1,10 @@
 //! The ranker: a boosted model over the features of candidates, trained and applied.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -13,8 +16,9 @@ use super::validation::{auc, ndcg};
 use crate::models::boosting::model::FeatureMismatch;
 use crate::models::boosting::{BoostedTrees, Boosting, Iteration, Loss, Samples, Values};
 
-/// Positives that a validation part needs before its loss says when to stop.
-const MIN_VALIDATION_POSITIVES: usize = 20;
+/// With fewer positives, every fold of the users is held out in turn: one fold alone would say more of its
+/// few users than of the number of trees.
+const ENOUGH_POSITIVES: usize = 10_000;
 
 /// Lists are compared up to this rank.
 const NDCG_AT: usize = 10;
@@ -24,7 +28,8 @@ const NDCG_AT: usize = 10;
 pub struct Ranker {
     /// The trainer.
     pub boosting: Boosting,
-    /// Share of the users, drawn by seed, whose rows say when to stop; the final model is trained on all.
+    /// Share of the users, drawn by seed, that are held out to find the number of trees; the final model
+    /// is trained on all. 0 holds out none and trains `iterations` trees.
     pub validation_share: f64,
 }
 
@@ -39,7 +44,7 @@ pub struct TrainingReport {
     pub positives: usize,
     /// Trees of the model.
     pub trees: usize,
-    /// How the model does on users that it had not seen; `None` with too few of them.
+    /// How such a model does on users that it has not seen; `None` when none were held out.
     pub validation: Option<Validation>,
 }
 
@@ -52,20 +57,21 @@ pub struct Validation {
     pub rows: usize,
     /// Chosen candidates among them.
     pub positives: usize,
-    /// Mean log-loss.
+    /// The loss that training makes small.
     pub loss: f64,
     /// Area under the ROC curve over all rows.
     pub auc: f64,
     /// NDCG@10 of the ranker over the rows of each user.
     pub ndcg_at_10: f64,
     /// The same of each base model's own order.
-    pub base_ndcg_at_10: Vec<(String, f64)>,
+    pub base_ndcg_at_10: BTreeMap<String, f64>,
 }
 
 impl Ranker {
     /// Trains; `on_iteration` hears of every tree and may stop.
     ///
-    /// The number of trees is found on held-out users; then all users train as many.
+    /// The number of trees is found on held-out users, then all users train as many: the mean of the folds
+    /// when there are few positives, one fold alone when there are many.
     ///
     /// # Errors
     /// When there are no rows of both classes, or `on_iteration` breaks.
@@ -75,57 +81,93 @@ impl Ranker {
         training: &TrainingSet,
         mut on_iteration: impl FnMut(Iteration) -> ControlFlow<()>,
     ) -> Result<(BoostedTrees, TrainingReport), RankingError> {
-        let held_out = |user: usize| self.held_out(user);
-        let validation = training.samples(held_out);
-        let positives = |samples: &Samples| samples.labels.iter().filter(|&&label| label > 0.0).count();
         let mut boosting = self.boosting.clone();
-        let mut report = None;
-        if positives(&validation) >= MIN_VALIDATION_POSITIVES {
-            let rest = training.samples(|user| !held_out(user));
+        let mut held_out = HeldOut::default();
+        let mut best_trees = Vec::new();
+        for fold in 0..self.folds_to_try(training.positives()) {
+            let validation = training.samples(|user| self.fold(user) == fold);
+            let rest = training.samples(|user| self.fold(user) != fold);
+            if [&validation, &rest].iter().any(|samples| !has_both_classes(samples)) {
+                continue;
+            }
             let fitted = boosting.fit(&rest, Some(&validation), &mut on_iteration)?;
-            boosting.iterations = fitted.model.trees.len();
-            report = Some(validate(&fitted.model, set, &validation)?);
+            best_trees.push(fitted.model.trees.len());
+            held_out.append(fitted.model.score(&validation.features)?, validation);
         }
-        let all = training.samples(|_| true);
-        let model = boosting.fit(&all, None, on_iteration)?.model;
+        if !best_trees.is_empty() {
+            boosting.iterations = best_trees.iter().sum::<usize>().div_ceil(best_trees.len()).max(1);
+        }
+        let model = boosting.fit(&training.samples(|_| true), None, on_iteration)?.model;
         let report = TrainingReport {
             users: training.users.len(),
             rows: training.labels.len(),
             positives: training.positives(),
             trees: model.trees.len(),
-            validation: report,
+            validation: (!best_trees.is_empty()).then(|| held_out.quality(self.boosting.loss_function, set)),
         };
         Ok((model, report))
     }
 
-    /// A seeded share of the users.
-    fn held_out(&self, user: usize) -> bool {
-        let mut hash = (user as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ self.boosting.seed;
-        hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((hash ^ (hash >> 31)) as f64) < self.validation_share * u64::MAX as f64
+    fn n_folds(&self) -> usize {
+        if self.validation_share > 0.0 { (1.0 / self.validation_share).round().max(2.0) as usize } else { 0 }
+    }
+
+    fn folds_to_try(&self, positives: usize) -> usize {
+        if positives < ENOUGH_POSITIVES { self.n_folds() } else { self.n_folds().min(1) }
+    }
+
+    /// Which fold a user belongs to, by seed.
+    fn fold(&self, user: usize) -> usize {
+        let seed = self.boosting.seed ^ (user as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        Pcg64Mcg::seed_from_u64(seed).random_range(0..self.n_folds())
     }
 }
 
-fn validate(model: &BoostedTrees, set: &FeatureSet, rows: &Samples) -> Result<Validation, FeatureMismatch> {
-    let scores = model.score(&rows.features)?;
-    let of = |scores: &[f64]| ndcg(scores, &rows.labels, &rows.groups, NDCG_AT);
-    let base = set.models.iter().filter_map(|model| {
-        let name = format!("{model}_rank");
-        let column = rows.features.columns().iter().find(|column| column.name == name)?;
-        let Values::Real(ranks) = &column.values else { return None };
-        let scores: Vec<f64> = ranks.iter().map(|&rank| -f64::from(rank)).collect();
-        Some((model.clone(), of(&scores)))
-    });
-    Ok(Validation {
-        users: rows.groups.len(),
-        rows: rows.labels.len(),
-        positives: rows.labels.iter().filter(|&&label| label > 0.0).count(),
-        loss: model.loss.unwrap_or(Loss::Logloss).value(&scores, &rows.labels, &rows.groups),
-        auc: auc(&scores, &rows.labels),
-        ndcg_at_10: of(&scores),
-        base_ndcg_at_10: base.collect(),
-    })
+fn has_both_classes(samples: &Samples) -> bool {
+    let positives = samples.labels.iter().filter(|&&label| label > 0.0).count();
+    0 < positives && positives < samples.labels.len()
+}
+
+/// Rows of users that a model had not seen, and what it said of them.
+#[derive(Default)]
+struct HeldOut {
+    scores: Vec<f64>,
+    rows: Option<Samples>,
+}
+
+impl HeldOut {
+    fn append(&mut self, mut scores: Vec<f64>, rows: Samples) {
+        let shift = self.scores.len();
+        self.scores.append(&mut scores);
+        let Some(all) = &mut self.rows else {
+            self.rows = Some(rows);
+            return;
+        };
+        all.groups.extend(rows.groups.into_iter().map(|group| group.start + shift..group.end + shift));
+        all.features.append(rows.features);
+        all.labels.extend(rows.labels);
+    }
+
+    fn quality(self, loss: Loss, set: &FeatureSet) -> Validation {
+        let rows = self.rows.expect("quality is asked for after a fold was held out");
+        let ndcg = |scores: &[f64]| ndcg(scores, &rows.labels, &rows.groups, NDCG_AT);
+        let base = set.models.iter().filter_map(|model| {
+            let name = format!("{model}_rank");
+            let column = rows.features.columns().iter().find(|column| column.name == name)?;
+            let Values::Real(ranks) = &column.values else { return None };
+            let scores: Vec<f64> = ranks.iter().map(|&rank| -f64::from(rank)).collect();
+            Some((model.clone(), ndcg(&scores)))
+        });
+        Validation {
+            users: rows.groups.len(),
+            rows: rows.labels.len(),
+            positives: rows.labels.iter().filter(|&&label| label > 0.0).count(),
+            loss: loss.value(&self.scores, &rows.labels, &rows.groups),
+            auc: auc(&self.scores, &rows.labels),
+            ndcg_at_10: ndcg(&self.scores),
+            base_ndcg_at_10: base.collect(),
+        }
+    }
 }
 
 /// Final lists, user by user, best first.

@@ -48,7 +48,8 @@ pub struct Rank {
     /// Users whose candidates train the ranker, at most; null takes every user with a chosen candidate.
     #[schemars(range(min = 1))]
     pub max_train_users: Option<usize>,
-    /// Share of the training users that say how many trees are best.
+    /// Share of the training users held out to find the number of trees, in turn when there are
+    /// few of them; the final model is trained on all users. 0 trains `iterations` trees.
     #[schemars(range(min = 0.0, max = 0.9))]
     pub validation_share: f64,
     /// What training makes small.
@@ -87,7 +88,6 @@ pub struct Rank {
 impl Default for Rank {
     fn default() -> Self {
         let Boosting {
-            loss_function,
             iterations,
             learning_rate,
             depth,
@@ -98,6 +98,7 @@ impl Default for Rank {
             rsm,
             early_stopping_rounds,
             seed,
+            ..
         } = Boosting::default();
         Self {
             n: 100,
@@ -105,7 +106,7 @@ impl Default for Rank {
             negatives_per_user: Some(50),
             max_train_users: Some(100_000),
             validation_share: 0.2,
-            loss_function,
+            loss_function: Loss::QuerySoftMax,
             iterations,
             learning_rate,
             depth,

@@ -81,14 +81,14 @@ impl Default for Boosting {
     fn default() -> Self {
         Self {
             loss_function: Loss::Logloss,
-            iterations: 300,
-            learning_rate: 0.1,
-            depth: 6,
+            iterations: 500,
+            learning_rate: 0.05,
+            depth: 4,
             l2_leaf_reg: 3.0,
             border_count: 254,
             one_hot_max_size: 255,
             subsample: 0.8,
-            rsm: 1.0,
+            rsm: 0.5,
             early_stopping_rounds: 30,
             seed: 0,
         }
