@@ -1,16 +1,20 @@
 //! `recsys kinds`: the reference of step kinds, derived from the registry.
 
 use clap::Args;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table};
 use miette::Diagnostic;
 use serde_json::Value;
 use thiserror::Error;
 
 use super::CommandError;
+use crate::console::plain_table;
 use crate::steps::KINDS;
 use crate::workflow::fault::did_you_mean;
 use crate::workflow::kind::{Arity, Kind};
 use crate::workflow::parameters::{describe, properties};
+
+/// Columns that a reference takes on the terminal.
+const WIDTH: u16 = 110;
 
 /// List the kinds of steps, or explain one.
 #[derive(Debug, Args)]
@@ -69,8 +73,9 @@ fn explain(kind: &Kind) -> String {
     let mut parameters = table(["parameter", "value", "default", "meaning"]);
     for (name, property) in properties(&schema) {
         let default = property.get("default").map_or_else(|| "required".to_owned(), Value::to_string);
-        let meaning = property.get("description").and_then(Value::as_str).unwrap_or_default();
-        parameters.add_row([name, &describe(property, &schema), &default, meaning]);
+        let meaning =
+            property.get("description").and_then(Value::as_str).unwrap_or_default().replace('\n', " ");
+        parameters.add_row([name, &describe(property, &schema), &default, &meaning]);
     }
     text.push_str(&section("Parameters", &parameters));
     let mut inputs = table(["input", "takes", "", "meaning"]);
@@ -107,9 +112,12 @@ fn json(kind: &Kind) -> Value {
 }
 
 fn table(header: [&str; 4]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(header);
-    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(110);
+    let mut table = plain_table(&header);
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    if let Some(column) = table.column_mut(2) {
+        // A path or a default that is cut in two cannot be copied.
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    }
     table
 }
 

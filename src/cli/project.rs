@@ -8,9 +8,10 @@ use thiserror::Error;
 
 use super::CommandError;
 use crate::steps::KINDS;
+use crate::workflow::config;
 use crate::workflow::plan::Plan;
-use crate::workflow::spec::{Overrides, Spec};
-use crate::workflow::values::Scope;
+use crate::workflow::spec::{Override, Overrides, Spec};
+use crate::workflow::values::{Scope, parse_override};
 
 /// Which pipeline, with what values.
 #[derive(Debug, Args)]
@@ -18,6 +19,10 @@ pub struct PipelineArgs {
     /// The pipeline file
     #[arg(env = "RECSYS_PIPELINE", default_value = "pipelines/music.yaml")]
     pub pipeline: PathBuf,
+
+    /// Take values from a file: `vars:` and, under `steps:`, parameters by step
+    #[arg(long = "config", value_name = "FILE")]
+    pub configs: Vec<PathBuf>,
 
     /// Change a variable of the file: what stands under `vars:`
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = name_and_value)]
@@ -52,7 +57,17 @@ impl PipelineArgs {
     /// # Errors
     /// Everything that is wrong with the file or the changes to it.
     pub fn plan(&self, root: &Path) -> Result<(Spec, Plan), CommandError> {
-        let overrides = Overrides { vars: self.vars.clone(), parameters: self.set.clone() };
+        let mut overrides = Overrides::default();
+        for path in &self.configs {
+            config::read(path, &mut overrides).map_err(|error| CommandError::Usage(error.into()))?;
+        }
+        overrides.vars.extend(self.vars.iter().map(|(name, value)| (name.clone(), parse_override(value))));
+        overrides.parameters.extend(self.set.iter().map(|(step, parameter, value)| Override {
+            step: step.clone(),
+            parameter: parameter.clone(),
+            value: parse_override(value),
+            origin: "`--set`".to_owned(),
+        }));
         let spec = Spec::read(&self.pipeline, Scope::from_environment(root), &overrides)
             .map_err(|error| CommandError::Usage(error.into()))?;
         let plan = Plan::new(&spec, KINDS, root).map_err(|error| CommandError::Usage(error.into()))?;

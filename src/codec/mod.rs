@@ -4,7 +4,6 @@
 //! behind because the runner gives them private paths.
 
 pub mod append;
-pub mod blocks;
 pub mod candidates;
 pub mod catalog;
 pub mod catboost_json;
@@ -13,6 +12,7 @@ pub mod json;
 pub mod listens;
 pub mod lists;
 pub mod npz;
+pub mod png;
 pub mod popular;
 pub mod ranked;
 pub mod similar;
@@ -21,6 +21,7 @@ pub mod stream;
 pub mod table;
 pub mod table_writer;
 pub mod track_ids;
+pub mod user_rows;
 
 use std::path::{Path, PathBuf};
 

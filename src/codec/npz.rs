@@ -207,7 +207,7 @@ pub fn npy_string(descr: &[u8], bytes: &[u8]) -> Vec<u8> {
     let mut header = Vec::from(&b"{'descr': '"[..]);
     header.extend_from_slice(descr);
     header.extend_from_slice(b"', 'fortran_order': False, 'shape': (), }");
-    while (PREAMBLE + header.len() + 1) % 64 != 0 {
+    while !(PREAMBLE + header.len() + 1).is_multiple_of(64) {
         header.push(b' ');
     }
     header.push(b'\n');

@@ -14,7 +14,7 @@ use std::io::IsTerminal;
 use crate::workflow::event::Listener;
 
 pub use step_logs::StepLogs;
-pub use style::{bytes, seconds};
+pub use style::{bytes, plain_table, seconds};
 
 /// The listener for this terminal: live lines on a terminal, plain lines elsewhere.
 pub fn listener() -> Box<dyn Listener> {

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table, TableComponent, presets};
+use comfy_table::CellAlignment;
 
-use super::style::{bytes, seconds};
+use super::style::{bytes, plain_table, seconds};
 use crate::workflow::event::{Event, Reused, Tally};
 
 /// Collects what the closing table needs.
@@ -76,16 +76,7 @@ impl Outcome {
 }
 
 fn table(rows: &[Row]) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["step", "result", "time", "outputs"]);
-    for part in [
-        TableComponent::HeaderLines,
-        TableComponent::MiddleHeaderIntersections,
-        TableComponent::LeftHeaderIntersection,
-        TableComponent::RightHeaderIntersection,
-    ] {
-        table.set_style(part, '─');
-    }
+    let mut table = plain_table(&["step", "result", "time", "outputs"]);
     for row in rows {
         let outputs: Vec<String> =
             row.outputs.iter().map(|(path, size)| format!("{} ({})", path.display(), bytes(*size))).collect();

@@ -3,6 +3,8 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use comfy_table::{Table, TableComponent, presets};
+
 /// A time as people read it: `0.42 s`, `12.3 s`, `3 min 05 s`.
 pub fn seconds(time: Duration) -> String {
     let total = time.as_secs_f64();
@@ -27,6 +29,21 @@ pub fn bytes(size: u64) -> String {
         unit += 1;
     }
     format!("{value:.1} {}", UNITS[unit])
+}
+
+/// A table without lines but the one under its header.
+pub fn plain_table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(header);
+    for part in [
+        TableComponent::HeaderLines,
+        TableComponent::MiddleHeaderIntersections,
+        TableComponent::LeftHeaderIntersection,
+        TableComponent::RightHeaderIntersection,
+    ] {
+        table.set_style(part, '─');
+    }
+    table
 }
 
 /// Colours of standard error, or none where they would be in the way.

@@ -17,6 +17,7 @@ pub mod names;
 pub mod preprocess_report;
 pub mod raw;
 pub mod report;
+pub mod split;
 pub mod synthetic;
 pub mod time_order;
 pub mod titles;

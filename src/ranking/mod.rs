@@ -53,6 +53,10 @@ pub enum RankingError {
         /// Items there are.
         n_items: usize,
     },
+    /// A period without events.
+    #[error("there are no events before the target period")]
+    #[diagnostic(help("let the target period start later (`split`)"))]
+    NoEvents,
     /// Nothing to learn from.
     #[error(
         "no candidate of the train period was chosen in the target period: \
@@ -75,4 +79,27 @@ pub enum RankingError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Features(#[from] FeatureMismatch),
+}
+
+/// Training and scoring must unite lists of the same models.
+#[derive(Debug, Error, Diagnostic)]
+#[error("`train_candidates` has {train}, but `candidates` has {score}")]
+#[diagnostic(help(
+    "name the same models in both: under `train_candidates` as fitted on train, under `candidates` as \
+     refitted on train + target"
+))]
+pub struct NameMismatch {
+    train: String,
+    score: String,
+}
+
+impl NameMismatch {
+    /// Of the names on both sides.
+    pub fn new(train: &[String], score: &[String]) -> Self {
+        let list = |names: &[String]| {
+            let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            quoted.join(", ")
+        };
+        Self { train: list(train), score: list(score) }
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::eval::accuracy;
+
 /// The chance that a positive scores above a negative, ties counting half; NaN with one class only.
 ///
 /// # Source
@@ -20,24 +22,21 @@ pub fn auc(scores: &[f64], labels: &[f32]) -> f64 {
     wins / (positives * below)
 }
 
-/// Mean over groups with a positive of NDCG@k, binary relevance, log₂(rank + 1), the ideal being the
-/// positives among the rows. A NaN score comes last; ties go to the earlier row.
+/// Mean of NDCG@k over the groups with a positive; the positives of a group are its relevant set. A NaN
+/// score comes last; ties go to the earlier row.
 pub fn ndcg(scores: &[f64], labels: &[f32], groups: &[Range<usize>], k: usize) -> f64 {
-    let (mut sum, mut count) = (0.0, 0);
-    for group in groups {
-        let mut rows: Vec<usize> = group.clone().collect();
-        let key = |row: usize| if scores[row].is_nan() { f64::NEG_INFINITY } else { scores[row] };
-        rows.sort_by(|&a, &b| key(b).total_cmp(&key(a)));
-        let discount = |rank: usize| 1.0 / (rank as f64 + 2.0).log2();
-        let positives = rows.iter().filter(|&&row| labels[row] > 0.0).count();
-        let hits = rows.iter().take(k).enumerate().filter(|&(_, &row)| labels[row] > 0.0);
-        let ideal: f64 = (0..k.min(positives)).map(discount).sum();
-        if positives > 0 {
-            sum += hits.map(|(rank, _)| discount(rank)).sum::<f64>() / ideal;
-            count += 1;
-        }
-    }
-    sum / f64::from(count)
+    let values: Vec<f64> = groups
+        .iter()
+        .filter_map(|group| {
+            let mut rows: Vec<usize> = group.clone().collect();
+            let key = |row: usize| if scores[row].is_nan() { f64::NEG_INFINITY } else { scores[row] };
+            rows.sort_by(|&a, &b| key(b).total_cmp(&key(a)));
+            let hits: Vec<bool> = rows.into_iter().map(|row| labels[row] > 0.0).collect();
+            let positives = hits.iter().filter(|&&hit| hit).count();
+            (positives > 0).then(|| accuracy::ndcg(&hits, positives, k))
+        })
+        .collect();
+    values.iter().sum::<f64>() / values.len() as f64
 }
 
 #[cfg(test)]

@@ -8,9 +8,11 @@ mod als;
 mod evaluate;
 mod popularity;
 mod preprocess;
+mod rank;
 mod serve;
 mod shell;
 mod similar;
+mod split;
 mod synthetic;
 
 use crate::data::synthetic::Synthetic;
@@ -24,9 +26,11 @@ use crate::workflow::kind::Kind;
 pub static KINDS: &[Kind] = &[
     Kind::of::<Synthetic>(),
     Kind::of::<preprocess::Preprocess>(),
+    Kind::of::<split::Split>(),
     Kind::of::<Popularity>(),
     Kind::of::<Als>(),
     Kind::of::<Similar>(),
+    Kind::of::<rank::Rank>(),
     Kind::of::<evaluate::Evaluate>(),
     Kind::of::<serve::Serve>(),
     Kind::of::<shell::Shell>(),

@@ -98,6 +98,13 @@ preprocess:
     ];
 
     fn run(&self, ctx: &Context<'_>) -> Result<(), StepError> {
+        self.run_in_buckets(ctx, listens::BUCKET_ROWS)
+    }
+}
+
+impl Preprocess {
+    /// The whole step, with buckets of about so many interactions.
+    fn run_in_buckets(&self, ctx: &Context<'_>, bucket_rows: u64) -> Result<(), StepError> {
         let tracks_path = ctx.input("tracks");
         let catalog_path = ctx.input("catalog");
         let interactions_path = ctx.input("interactions");
@@ -117,7 +124,7 @@ preprocess:
 
         let answer = stream::collect(interactions_path, RawUsers::query(columns.clone()))?;
         let sample = Sample { rate: self.users_sample_rate, seed: self.seed };
-        let users = RawUsers::from_frame(&answer, sample, listens::BUCKET_ROWS, interactions_path)?;
+        let users = RawUsers::from_frame(&answer, sample, bucket_rows, interactions_path)?;
         drop(answer);
         let mut router = Router::new(&raw.ids, &tracks, &users, sample, &survey);
         route(ctx, &mut router, columns, &survey, users.n_buckets())?;
@@ -157,9 +164,7 @@ preprocess:
         json::write(ctx.output("report"), &report)?;
         Ok(())
     }
-}
 
-impl Preprocess {
     fn track_rules(&self) -> TrackRules {
         TrackRules {
             drop_without_artist: self.drop_without_artist,
@@ -247,193 +252,4 @@ const INTERACTION_COLUMNS: &[(&str, ColumnType)] = &[
 ];
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use polars::prelude::*;
-    use std::path::{Path, PathBuf};
-
-    const OUTPUTS: [(&str, &str); 4] = [
-        ("items", "items.parquet"),
-        ("events", "events.parquet"),
-        ("users", "users.parquet"),
-        ("report", "report.json"),
-    ];
-
-    fn run(raw: &Path, out: &Path, step: &Preprocess) -> Result<serde_json::Value, String> {
-        let inputs = [
-            ("tracks", raw.join("tracks.parquet")),
-            ("catalog", raw.join("catalog_names.parquet")),
-            ("interactions", raw.join("interactions.parquet")),
-        ];
-        let outputs = OUTPUTS.map(|(port, file)| (port, out.join(file)));
-        let ctx = Context::standalone(inputs, outputs, out.to_owned());
-        Step::run(step, &ctx).map_err(|error| {
-            format!("{error}; help: {}", error.help().map(|help| help.to_string()).unwrap_or_default())
-        })?;
-        Ok(json::read(&out.join("report.json")).unwrap())
-    }
-
-    fn read(path: PathBuf) -> DataFrame {
-        LazyFrame::scan_parquet(PlRefPath::new(path.to_string_lossy()), Default::default())
-            .unwrap()
-            .collect()
-            .unwrap()
-    }
-
-    fn lists(name: &str, lists: &[&[i32]]) -> Column {
-        let lists: Vec<Series> = lists.iter().map(|ids| Series::new(PlSmallStr::EMPTY, ids)).collect();
-        Series::new(name.into(), lists).cast(&DataType::List(Box::new(DataType::Int32))).unwrap().into()
-    }
-
-    /// Two spellings of one track by one artist, a remix, a track without genre, an unknown track.
-    fn raw_tables(folder: &Path) {
-        let tracks = vec![
-            Column::new("track_id".into(), [30i32, 10, 20, 40]),
-            lists("albums", &[&[], &[], &[], &[]]),
-            lists("artists", &[&[2], &[1], &[1, 2], &[1]]),
-            lists("genres", &[&[5], &[5], &[6], &[]]),
-            Column::new("extra".into(), [0.5f64; 4]),
-        ];
-        let mut tracks = DataFrame::new(4, tracks).unwrap();
-        let mut catalog = df!(
-            "id" => [10i64, 20, 30, 40, 1, 2, 5, 6],
-            "type" => ["track", "track", "track", "track", "artist", "artist", "genre", "genre"],
-            "name" => ["Hello", "HELLO", "Hello (Remix)", "Other", "Adele", "adèle", "pop", "soul"],
-        )
-        .unwrap();
-        let days: Int32Chunked =
-            [19_000, 19_002, 19_001, 19_003, 19_004, 19_005].iter().copied().map(Some).collect();
-        let mut interactions = df!(
-            "user_id" => [Some(7i64), Some(7), Some(3), Some(3), Some(3), None],
-            "track_id" => [20i32, 10, 30, 40, 99, 10],
-            "track_seq" => [1i16, 2, 1, 2, 3, 1],
-            "started_at" => days.into_date().into_series(),
-            "__index_level_0__" => [0i64, 1, 2, 3, 4, 5],
-        )
-        .unwrap();
-        table::write(&folder.join("tracks.parquet"), &mut tracks).unwrap();
-        table::write(&folder.join("catalog_names.parquet"), &mut catalog).unwrap();
-        table::write(&folder.join("interactions.parquet"), &mut interactions).unwrap();
-    }
-
-    #[test]
-    fn duplicates_are_one_track_and_their_listens_add_up() {
-        let folder = tempfile::tempdir().unwrap();
-        raw_tables(folder.path());
-        let step = Preprocess { max_track_seq_quantile: None, ..Preprocess::default() };
-        let report = run(folder.path(), folder.path(), &step).unwrap();
-
-        let items = read(folder.path().join("items.parquet"));
-        let ids =
-            |name: &str| items.column(name).unwrap().i64().unwrap().iter().flatten().collect::<Vec<_>>();
-        assert_eq!(ids("track_id"), [10, 30]);
-        assert_eq!(ids("track_group_id"), [10, 10]);
-        let genres = items
-            .column("genre_ids")
-            .unwrap()
-            .explode(ExplodeOptions { empty_as_null: false, keep_nulls: false });
-        assert_eq!(genres.unwrap().i64().unwrap().iter().flatten().collect::<Vec<_>>(), [5, 6, 5]);
-        assert_eq!(items.column("album_name").unwrap().null_count(), 2);
-        assert_eq!(items.column("name").unwrap().str().unwrap().get(0), Some("Hello"));
-
-        let events = read(folder.path().join("events.parquet"));
-        assert_eq!(
-            events.schema().get("first_listen"),
-            Some(&DataType::Datetime(TimeUnit::Microseconds, None))
-        );
-        let column = |name: &str| events.column(name).unwrap().cast(&DataType::Int64).unwrap();
-        let values = |name: &str| column(name).i64().unwrap().iter().flatten().collect::<Vec<_>>();
-        assert_eq!(values("user_id"), [3, 7]);
-        assert_eq!(values("user_idx"), [0, 1]);
-        assert_eq!(values("track_id"), [30, 10]);
-        assert_eq!(values("item_idx"), [1, 0]);
-        assert_eq!(values("listen_count"), [1, 2]);
-        assert_eq!(values("last_listen")[1] - values("first_listen")[1], 2 * 86_400_000_000);
-
-        assert_eq!(report["tracks"]["rows_in"], 4);
-        assert_eq!(report["tracks"]["rows_out"], 2);
-        assert_eq!(report["interactions"]["rows_in"], 6);
-        assert_eq!(report["interactions"]["rows_out"], 2);
-        let dropped: Vec<(String, u64)> = report["interactions"]["rules"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|rule| (rule["rule"].as_str().unwrap().to_owned(), rule["dropped"].as_u64().unwrap()))
-            .filter(|(_, dropped)| *dropped > 0)
-            .collect();
-        let expected =
-            [("null_user", 1), ("unknown_track", 1), ("dropped_track", 1), ("same_user_and_track", 1)];
-        assert_eq!(dropped, expected.map(|(rule, dropped)| (rule.to_owned(), dropped)));
-        assert_eq!(report["entities"]["artist"]["entities"], 1);
-    }
-
-    #[test]
-    fn a_filter_that_leaves_nothing_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        raw_tables(folder.path());
-        let step = Preprocess { min_user_events: 2, ..Preprocess::default() };
-        let error = run(folder.path(), folder.path(), &step).unwrap_err();
-        assert!(error.contains("no interactions left of"), "{error}");
-        assert!(error.contains("loosen `min_user_events`"), "{error}");
-    }
-
-    #[test]
-    fn a_wrong_column_is_refused_before_any_work() {
-        let folder = tempfile::tempdir().unwrap();
-        raw_tables(folder.path());
-        let mut frame = df!("user_id" => ["a"], "track_id" => [1i64], "track_seq" => [1i64]).unwrap();
-        table::write(&folder.path().join("interactions.parquet"), &mut frame).unwrap();
-        let error = run(folder.path(), folder.path(), &Preprocess::default()).unwrap_err();
-        assert!(error.contains("column `user_id`: expected integers, found str"), "{error}");
-    }
-
-    fn real(name: &str) -> Option<PathBuf> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
-        if !path.exists() {
-            std::io::Write::write_all(&mut std::io::stderr(), b"skipped: ../shared is not here\n").unwrap();
-            return None;
-        }
-        Some(path)
-    }
-
-    #[test]
-    fn real_data_keeps_every_promise_of_the_tables() {
-        for name in ["lastfm_hetrec2011", "movielens_100k"] {
-            let Some(raw) = real(name) else { return };
-            let all = Preprocess {
-                max_track_seq_quantile: None,
-                drop_without_artist: false,
-                drop_without_genre: false,
-                drop_without_name: false,
-                ..Preprocess::default()
-            };
-            for step in [Preprocess::default(), all] {
-                let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-                let report = run(&raw, one.path(), &step).unwrap();
-                run(&raw, two.path(), &step).unwrap();
-                for (_, file) in OUTPUTS {
-                    let bytes = |folder: &Path| std::fs::read(folder.join(file)).unwrap();
-                    assert!(
-                        bytes(one.path()) == bytes(two.path()),
-                        "{name}: {file} differs between two runs"
-                    );
-                }
-                let events = read(one.path().join("events.parquet"));
-                let index = |name: &str| {
-                    events.column(name).unwrap().u32().unwrap().iter().flatten().collect::<Vec<u32>>()
-                };
-                let (users, items) = (index("user_idx"), index("item_idx"));
-                assert!(users.iter().zip(&items).collect::<Vec<_>>().is_sorted_by(|a, b| a < b));
-                let n_items = read(one.path().join("items.parquet")).height();
-                let mut popularity = vec![0; n_items];
-                items.iter().for_each(|&item| popularity[item as usize] += 1);
-                assert!(popularity.is_sorted_by(|a, b| a >= b) && popularity.last() > Some(&0));
-                assert_eq!(report["events"]["rows"], events.height());
-                assert_eq!(report["interactions"]["rows_out"], events.height());
-                assert_eq!(report["users"]["rows_out"], *users.last().unwrap() + 1);
-                assert_eq!(report["tracks"]["rows_out"], n_items);
-                assert_eq!(report["ids_in_time_order"]["suspicious"], false, "{name}");
-            }
-        }
-    }
-}
+mod tests;

@@ -69,3 +69,55 @@ fn write(
     ctx.metric(format!("rows.{port}"), rows as f64);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::codec::json;
+    use crate::steps::preprocess::Preprocess;
+
+    fn run<S: Step>(step: &S, inputs: &[(&'static str, PathBuf)], folder: &Path) {
+        let outputs = S::OUTPUTS.iter().map(|port| (port.name, folder.join(port.name)));
+        let ctx = Context::standalone(inputs.iter().cloned(), outputs, folder.to_owned());
+        if let Err(error) = step.run(&ctx) {
+            panic!("{}: {error}", S::KIND);
+        }
+    }
+
+    #[test]
+    fn preprocess_takes_the_files_and_finds_what_was_hidden_in_them() {
+        let folder = tempfile::tempdir().unwrap();
+        for rising in [false, true] {
+            let step = Synthetic { interactions: 30_000, ids_rise_with_date: rising, ..Synthetic::default() };
+            run(&step, &[], folder.path());
+            let inputs: Vec<_> =
+                Synthetic::OUTPUTS.iter().map(|port| (port.name, folder.path().join(port.name))).collect();
+            let report = folder.path().join("report");
+            run(&Preprocess::default(), &inputs, folder.path());
+            let report: Value = json::read(&report).unwrap();
+            let number = |path: &str| report.pointer(path).and_then(Value::as_u64).unwrap();
+            assert_eq!(number("/interactions/rows_in"), 30_000);
+            assert!(number("/interactions/rows_out") > 24_000);
+            assert!(number("/entities/artist/entities") < number("/entities/artist/ids"));
+            assert!(number("/entities/track/entities") < number("/entities/track/ids"));
+            assert!(number("/track_groups/groups_of_several") > 100);
+            assert_eq!(report.pointer("/ids_in_time_order/suspicious"), Some(&Value::Bool(rising)));
+        }
+    }
+
+    #[test]
+    fn sizes_that_do_not_go_together_name_the_parameter() {
+        let fault = Step::check(&Synthetic { users: Some(3), ..Synthetic::default() }).unwrap_err();
+        assert_eq!(fault.parameter, "users");
+        assert!(fault.message.contains("300000 interactions do not fit 3 users"), "{}", fault.message);
+        let fault = Step::check(&Synthetic { tracks: Some(100), ..Synthetic::default() }).unwrap_err();
+        assert_eq!(fault.parameter, "tracks");
+        for interactions in [1_000, 20_000, 200_000_000] {
+            Step::check(&Synthetic { interactions, ..Synthetic::default() }).unwrap();
+        }
+    }
+}

@@ -316,6 +316,17 @@ impl Context<'static> {
             notes: Mutex::default(),
         }
     }
+
+    /// The same with named files behind an input that takes many.
+    pub fn with_many(
+        mut self,
+        port: &'static str,
+        files: impl IntoIterator<Item = (&'static str, PathBuf)>,
+    ) -> Self {
+        let files = files.into_iter().map(|(name, path)| (name.to_owned(), path)).collect();
+        self.inputs.insert(port.to_owned(), files);
+        self
+    }
 }
 
 impl Context<'_> {

@@ -3,6 +3,7 @@
 //! Read in this order: [`kind`] (what can be used), [`spec`] (what a file says), [`plan`] (what it
 //! means), [`fingerprint`] and [`store`] (what is known already), [`executor`] (what is done).
 
+pub mod config;
 pub mod decide;
 pub mod digests;
 pub mod event;

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::fault::{Fault, FileError, did_you_mean};
 use super::parameters;
-use super::values::{Scope, parse_override};
+use super::values::Scope;
 use super::yaml::{Entry, Node, Value};
 
 /// A pipeline file with its templates rendered.
@@ -76,20 +76,33 @@ pub struct Placed<T> {
     pub span: Range<usize>,
 }
 
-/// What the command line changes in a file.
+/// What configuration files and the command line change in a pipeline; what comes later wins.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
-    /// `--var name=value`.
-    pub vars: Vec<(String, String)>,
-    /// `--set step.parameter=value`.
-    pub parameters: Vec<(String, String, String)>,
+    /// Values of variables.
+    pub vars: Vec<(String, Json)>,
+    /// Values of parameters.
+    pub parameters: Vec<Override>,
+}
+
+/// A value for one parameter of one step.
+#[derive(Debug, Clone)]
+pub struct Override {
+    /// The step.
+    pub step: String,
+    /// Its parameter.
+    pub parameter: String,
+    /// The value.
+    pub value: Json,
+    /// Who says so: `--set` or a file.
+    pub origin: String,
 }
 
 /// Why a pipeline file cannot be used.
 #[derive(Debug, Error, Diagnostic)]
 pub enum SpecError {
     /// The file cannot be read.
-    #[error("cannot read the pipeline `{}`: {source}", path.display())]
+    #[error("cannot read `{}`: {source}", path.display())]
     #[diagnostic(
         code(recsys::pipeline::unreadable),
         help("name a pipeline file: `recsys run pipelines/demo.yaml`, or set RECSYS_PIPELINE")
@@ -198,13 +211,14 @@ impl Spec {
             );
         }
         let mut steps: Vec<StepSpec> = entries.iter().map(|entry| step(entry, &scope, &mut faults)).collect();
-        for (step, parameter, value) in &overrides.parameters {
+        for change in &overrides.parameters {
+            let Override { step, parameter, value, origin } = change;
             match steps.iter_mut().find(|spec| spec.name == *step) {
-                Some(spec) => set_parameter(spec, parameter, parse_override(value)),
+                Some(spec) => set_parameter(spec, parameter, value),
                 None => faults.push(
                     Fault::new(
                         0..0,
-                        format!("`--set {step}.{parameter}=…` names a step that the pipeline does not have"),
+                        format!("{origin} sets `{step}.{parameter}`, but the pipeline has no step `{step}`"),
                     )
                     .help(did_you_mean(step, entries.iter().map(|entry| entry.key.as_str()))),
                 ),
@@ -306,14 +320,14 @@ fn input_specs(inputs: Option<&Node>, faults: &mut Vec<Fault>) -> Vec<InputSpec>
     specs
 }
 
-fn set_parameter(spec: &mut StepSpec, parameter: &str, value: Json) {
+fn set_parameter(spec: &mut StepSpec, parameter: &str, value: &Json) {
     let span = spec.parameters.span.clone();
     if let Value::Map(entries) = &mut spec.parameters.value {
         entries.retain(|entry| entry.key != parameter);
         entries.push(Entry {
             key: parameter.to_owned(),
             key_span: span.clone(),
-            node: Node::from_json(&value, &span),
+            node: Node::from_json(value, &span),
         });
     }
 }

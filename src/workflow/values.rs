@@ -39,7 +39,7 @@ impl Scope {
     }
 
     /// Takes the variables of a file, each of which may use the ones before it, and those of the command line.
-    pub fn define_vars(&mut self, vars: Option<&Node>, overrides: &[(String, String)]) -> Vec<Fault> {
+    pub fn define_vars(&mut self, vars: Option<&Node>, overrides: &[(String, Json)]) -> Vec<Fault> {
         let mut faults = Vec::new();
         let entries: &[_] = match vars.map(|node| &node.value) {
             Some(Value::Map(entries)) => entries,
@@ -47,7 +47,7 @@ impl Scope {
         };
         for entry in entries {
             let value = match overrides.iter().rev().find(|(name, _)| *name == entry.key) {
-                Some((_, text)) => parse_override(text),
+                Some((_, value)) => value.clone(),
                 None => self.render(&entry.node, &mut faults).to_json(),
             };
             self.insert_var(&entry.key, value);
@@ -58,7 +58,7 @@ impl Scope {
                 faults.push(
                     Fault::new(
                         span.clone(),
-                        format!("`--var {name}=…` names a variable that `vars:` does not declare"),
+                        format!("the variable `{name}` is set, but `vars:` does not declare it"),
                     )
                     .help(did_you_mean(name, entries.iter().map(|entry| entry.key.as_str()))),
                 );
@@ -208,7 +208,7 @@ mod tests {
         let mut scope =
             Scope { names: Map::new() }.with("env", json!({"HOME": "/home/me"})).with("vars", json!({}));
         let vars = Node::parse("raw: data\nk: 10\nfile: '{{ vars.raw }}/x-{{ vars.k }}.parquet'\n").unwrap();
-        assert!(scope.define_vars(Some(&vars), &[("k".into(), "20".into())]).is_empty());
+        assert!(scope.define_vars(Some(&vars), &[("k".into(), json!(20))]).is_empty());
         scope
     }
 
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn an_undeclared_override_is_refused() {
         let vars = Node::parse("raw: data\n").unwrap();
-        let faults = scope().define_vars(Some(&vars), &[("rwa".into(), "x".into())]);
+        let faults = scope().define_vars(Some(&vars), &[("rwa".into(), json!("x"))]);
         assert_eq!(faults[0].help.as_deref(), Some("did you mean `raw`?"));
     }
 }

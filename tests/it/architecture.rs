@@ -14,7 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("models", &["interactions"]),
     ("eval", &["interactions"]),
     ("data", &["interactions"]),
-    ("ranking", &["interactions", "models", "data"]),
+    ("ranking", &["interactions", "models", "eval", "data"]),
     ("charts", &[]),
     ("codec", &["interactions", "models", "ranking", "eval", "data"]),
     ("serve", &["codec", "models"]),

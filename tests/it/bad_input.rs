@@ -75,7 +75,7 @@ fn a_missing_pipeline_and_a_missing_input_file_are_named() {
     let project = Project::new();
     let call = project.call(&["run"]);
     assert_eq!(call.code, 2);
-    call.says("cannot read the pipeline `pipelines/music.yaml`");
+    call.says("cannot read `pipelines/music.yaml`");
     project.write("pipelines/music.yaml", "steps: { a: { run: 'true', inputs: { x: data/none.csv } } }");
     let call = project.call(&["run"]);
     assert_eq!(call.code, 2);
@@ -87,10 +87,10 @@ fn the_command_line_is_checked_like_the_file() {
     let project = Project::with("vars: { n: 1 }\nsteps: { one: { run: 'echo {{ vars.n }}' } }");
     let call = project.call(&["run", "--var", "m=1"]);
     assert_eq!(call.code, 2);
-    call.says("names a variable that `vars:` does not declare").says("did you mean `n`?");
+    call.says("the variable `m` is set, but `vars:` does not declare it").says("did you mean `n`?");
     let call = project.call(&["run", "--set", "two.x=1"]);
     assert_eq!(call.code, 2);
-    call.says("names a step that the pipeline does not have");
+    call.says("`--set` sets `two.x`, but the pipeline has no step `two`");
     let call = project.call(&["run", "--from", "tow"]);
     assert_eq!(call.code, 2);
     call.says("has no step `tow`");

@@ -6,6 +6,7 @@ mod cache;
 mod contracts;
 mod graph;
 mod oracle;
+mod pipelines;
 mod project;
 mod serve;
 mod stop;

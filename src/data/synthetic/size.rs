@@ -59,7 +59,9 @@ impl Size {
         let per_user = 160.0 * (10.0 * share).min(1.0).powf(0.15);
         let users =
             parameters.users.map_or((interactions as f64 / per_user) as usize, |users| users as usize);
-        let tracks = parameters.tracks.map_or((1e6 * share.powf(0.7)) as usize, |tracks| tracks as usize);
+        let tracks = parameters
+            .tracks
+            .map_or((1e6 * share.powf(0.7)).max(12.0 * per_user) as usize, |tracks| tracks as usize);
         let longest_history = (tracks / 4).min(LONGEST_HISTORY);
         if interactions < users as u64 || interactions > users as u64 * longest_history as u64 {
             return Err(ImpossibleSize { interactions, users, tracks, longest: longest_history });

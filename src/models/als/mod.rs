@@ -47,6 +47,9 @@ use crate::models::lists::Block;
 use crate::models::top_k::TopK;
 use crate::models::weighting::Weighting;
 
+/// Sum of the squared lengths of all user vectors at which none of them says anything.
+const VANISHED: f64 = 1e-20;
+
 /// How a row's equations are solved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -172,6 +175,13 @@ pub enum AlsError {
         /// `user` or `item`.
         side: &'static str,
     },
+    /// All vectors are zero: nothing can be told apart.
+    #[error("`regularization` = {regularization} has pulled all factors to zero")]
+    #[diagnostic(help("lower `regularization` or raise `alpha`"))]
+    Vanished {
+        /// The parameter.
+        regularization: f64,
+    },
 }
 
 impl Als {
@@ -203,7 +213,7 @@ impl Als {
         let pairs = interactions.n_users() as f64 * interactions.n_items() as f64;
         let total_confidence = observed + pairs - interactions.len() as f64;
         let regularization = self.regularization as f32;
-        let mut loss = f64::NAN;
+        let (mut loss, mut user_squares) = (f64::NAN, 0.0);
         for sweep in 1..=self.iterations {
             let half = |side: &Side, name: &'static str, table: &mut Table, fixed: &Table| {
                 let outcome = side
@@ -218,11 +228,15 @@ impl Als {
             half(&users, "user", &mut user_table, &item_table)?;
             let outcome = half(&items, "item", &mut item_table, &user_table)?;
             // Σ c p² + Σ_i φ(y_i) holds everything but the lengths of the user vectors.
-            let user_lengths = f64::from(regularization) * outcome.fixed_squares;
+            user_squares = outcome.fixed_squares;
+            let user_lengths = f64::from(regularization) * user_squares;
             loss = (observed + outcome.objective + user_lengths) / total_confidence;
             if on_sweep(Sweep { done: sweep, total: self.iterations, loss }).is_break() {
                 break;
             }
+        }
+        if user_squares < VANISHED {
+            return Err(AlsError::Vanished { regularization: self.regularization });
         }
         let model =
             AlsModel { user_factors: user_table.to_factors(), item_factors: item_table.to_factors(), loss };

@@ -194,6 +194,10 @@ fn what_cannot_be_fitted_is_said() {
     let message = parameters.fit(&huge, |_| ControlFlow::Continue(())).unwrap_err().to_string();
     assert!(message.contains("`alpha` = 100"), "{message}");
 
+    let parameters = Als { factors: 4, regularization: 1e6, ..Als::default() };
+    let error = parameters.fit(&tastes(20, 20, 9), |_| ControlFlow::Continue(())).unwrap_err();
+    assert!(matches!(error, AlsError::Vanished { .. }), "{error}");
+
     let one = Interactions::from_triplets(1, 1, [(0, 0, 1.0)]).unwrap();
     let parameters = Als { factors: 4, regularization: 0.0, solver: Solver::Cholesky, ..Als::default() };
     let error = parameters.fit(&one, |_| ControlFlow::Continue(())).unwrap_err();

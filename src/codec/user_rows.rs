@@ -1,14 +1,12 @@
-//! Tables that may be larger than memory, read by ranges of users and written batch by batch.
+//! Tables with a hundred rows for each of a million users, read by ranges of users.
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use polars::prelude::*;
 
 use super::CodecError;
-use super::table::{ColumnType, format_error, scan, write_error};
+use super::table::{ColumnType, format_error, scan};
 
 /// A Parquet table whose rows are sorted by `user_idx`.
 pub struct UserRows {
@@ -84,42 +82,6 @@ impl UserRows {
     }
 }
 
-/// A Parquet file that is written batch by batch.
-pub struct BatchWriter {
-    path: PathBuf,
-    writer: polars::io::parquet::write::BatchedWriter<BufWriter<File>>,
-}
-
-impl BatchWriter {
-    /// Starts a file with the columns of `like`.
-    ///
-    /// # Errors
-    /// When the file cannot be made.
-    pub fn create(path: &Path, like: &DataFrame) -> Result<Self, CodecError> {
-        let file = File::create(path).map_err(CodecError::io("write", path))?;
-        let writer = ParquetWriter::new(BufWriter::new(file))
-            .batched(like.schema())
-            .map_err(|error| write_error(path, error))?;
-        Ok(Self { path: path.to_owned(), writer })
-    }
-
-    /// Adds rows.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn write(&mut self, rows: &DataFrame) -> Result<(), CodecError> {
-        self.writer.write_batch(rows).map_err(|error| write_error(&self.path, error))
-    }
-
-    /// Ends the file; without this it cannot be read.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn finish(self) -> Result<(), CodecError> {
-        self.writer.finish().map(|_| ()).map_err(|error| write_error(&self.path, error))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,13 +90,8 @@ mod tests {
     fn rows_of_a_range_of_users_come_back_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.parquet");
-        let mut batches: Option<BatchWriter> = None;
-        for user in [0u32, 2, 3] {
-            let rows = df!("user_idx" => vec![user; 3], "item_idx" => [0u32, 1, 2]).unwrap();
-            let writer = batches.get_or_insert_with(|| BatchWriter::create(&path, &rows).unwrap());
-            writer.write(&rows).unwrap();
-        }
-        batches.unwrap().finish().unwrap();
+        let mut table = df!("user_idx" => [0u32, 0, 0, 2, 2, 2, 3, 3, 3]).unwrap();
+        crate::codec::table::write(&path, &mut table).unwrap();
         let columns = [("user_idx", ColumnType::Integer)];
         let rows = UserRows::open(&path, &columns, [col("user_idx")], 5).unwrap();
         assert_eq!(rows.len(), 9);
