@@ -19,7 +19,7 @@ use rand_pcg::Pcg64Mcg;
 use rayon::prelude::*;
 
 /// Users of one block; counts and values of a block fit into the second-level cache.
-const BLOCK: usize = 512;
+pub const BLOCK: usize = 512;
 /// Resamples that go through one matrix product.
 const TILE: usize = 64;
 /// Independent partial sums; more than threads, and the same on every machine.
@@ -87,11 +87,11 @@ impl Resamples {
         sums
     }
 
-    /// Calls `visit` with the index of every user that `sample` drew, once for each draw.
-    pub fn for_each_draw(&self, sample: usize, mut visit: impl FnMut(usize)) {
-        for block in 0..self.n_users.div_ceil(BLOCK) {
-            self.draw(sample, block, |user| visit(block * BLOCK + user));
-        }
+    /// Which users of a block `sample` drew at least once: bit `i` is user `BLOCK · block + i`.
+    pub fn drawn(&self, sample: usize, block: usize) -> [u64; BLOCK / 64] {
+        let mut drawn = [0; BLOCK / 64];
+        self.draw(sample, block, |user| drawn[user / 64] |= 1 << (user % 64));
+        drawn
     }
 
     fn add_block(&self, block: usize, values: &[f64], width: usize, counts: &mut [f64], sums: &mut [f64]) {
@@ -156,13 +156,19 @@ fn stream(seed: u64, sample: usize, block: usize) -> Pcg64Mcg {
 mod tests {
     use super::*;
 
+    fn for_each_draw(resamples: &Resamples, sample: usize, mut visit: impl FnMut(usize)) {
+        for block in 0..resamples.n_users.div_ceil(BLOCK) {
+            resamples.draw(sample, block, |user| visit(block * BLOCK + user));
+        }
+    }
+
     #[test]
     fn every_resample_draws_as_many_users_as_there_are() {
         for n_users in [1, 2, 511, 512, 513, 3000] {
             let resamples = Resamples::new(n_users, 20, 7);
             for sample in 0..20 {
                 let mut n_draws = 0;
-                resamples.for_each_draw(sample, |user| {
+                for_each_draw(&resamples, sample, |user| {
                     assert!(user < n_users);
                     n_draws += 1;
                 });
@@ -178,7 +184,7 @@ mod tests {
         let sums = resamples.sums(&values, 2);
         for sample in [0, 63, 64, 69] {
             let mut expected = [0.0; 2];
-            resamples.for_each_draw(sample, |user| {
+            for_each_draw(&resamples, sample, |user| {
                 expected[0] += values[2 * user];
                 expected[1] += values[2 * user + 1];
             });

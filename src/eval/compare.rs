@@ -203,9 +203,9 @@ pub(super) mod tests {
     use super::*;
     use crate::interactions::Interactions;
 
-    /// 60 users who all like item 1: `good` finds it at place 1, `fair` at place 2, `poor` for the
-    /// first user only.
-    pub fn comparison(baseline: &str) -> Comparison {
+    /// 60 users who all like item 1. The second model finds it at place 1 for all but the first user,
+    /// the first one at place 2 for all, the third for the first user only.
+    pub fn comparison(names: [&str; 3], baseline: &str) -> Comparison {
         let history = Interactions::from_triplets(60, 4, (0..60).map(|user| (user, 0, 1.0))).unwrap();
         let test = Interactions::from_triplets(60, 4, (0..60).map(|user| (user, 1, 1.0))).unwrap();
         let catalog = Catalog {
@@ -223,15 +223,15 @@ pub(super) mod tests {
             seed: 1,
         };
         let evaluator = Evaluator::new(protocol, &test, &history, &catalog).unwrap();
-        let names = ["fair", "good", "poor"];
-        let list = |name, user| match (name, user) {
-            ("good", 1..) | ("poor", 0) => vec![1, 2],
-            ("fair", _) => vec![2, 1],
+        let list = |place: usize, user: usize| match (place, user) {
+            (1, 1..) | (2, 0) => vec![1, 2],
+            (0, _) => vec![2, 1],
             _ => vec![2, 3],
         };
-        let models = names.map(|name| {
-            let lists: Vec<Vec<u32>> = (0..60).map(|user| list(name, user)).collect();
-            (name.to_owned(), evaluator.evaluate(&Lists::from_nested(4, &lists).unwrap()).unwrap())
+        let models = [0, 1, 2].map(|place| {
+            let lists: Vec<Vec<u32>> = (0..60).map(|user| list(place, user)).collect();
+            let evaluation = evaluator.evaluate(&Lists::from_nested(4, &lists).unwrap()).unwrap();
+            (names[place].to_owned(), evaluation)
         });
         let baseline = choose_baseline(&names, Some(baseline)).unwrap();
         Comparison::new(&evaluator, models.into(), baseline, 2)
@@ -239,7 +239,7 @@ pub(super) mod tests {
 
     #[test]
     fn models_stand_beside_the_baseline_with_the_sign_of_the_gain() {
-        let comparison = comparison("poor");
+        let comparison = comparison(["fair", "good", "poor"], "poor");
         assert!(comparison.models["poor"].against_baseline.is_empty());
         let good = &comparison.models["good"].against_baseline;
         assert_eq!(good.iter().map(|versus| versus.k).collect::<Vec<_>>(), [1, 2]);
@@ -254,7 +254,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_model_below_the_baseline_has_a_negative_difference() {
-        let comparison = comparison("good");
+        let comparison = comparison(["fair", "good", "poor"], "good");
         assert_eq!(comparison.models["fair"].against_baseline.len(), 2);
         assert!(comparison.models["fair"].against_baseline[1].test.mean_difference < 0.0);
     }

@@ -5,9 +5,11 @@
 //! spread, so their distribution is moved to have its mean at the value (a bias-corrected interval).
 //! Only rare items matter: one that is in 40 lists is missing from a resample once in 10¹⁷.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
-use super::bootstrap::{Resamples, interval_95};
+use super::bootstrap::{BLOCK, Resamples, interval_95};
 
 /// Items in at least this many lists are in every resample, for all that can be observed.
 const COMMON: u32 = 40;
@@ -17,6 +19,9 @@ const COMMON: u32 = 40;
 pub struct Coverage {
     covered: usize,
     n_rare: usize,
+    /// Lists with a rare item, rising.
+    holders: Vec<u32>,
+    /// Where the rare items of each holder start in `rare`.
     starts: Vec<usize>,
     rare: Vec<u32>,
 }
@@ -41,13 +46,16 @@ impl Coverage {
                 })
             })
             .collect();
-        let (mut starts, mut rare) = (vec![0], Vec::new());
+        let (mut holders, mut starts, mut rare) = (Vec::new(), vec![0], Vec::new());
         for which in 0..n_lists {
             list(which, &mut buffer);
             rare.extend(buffer.iter().filter_map(|&item| name_of[item as usize]));
-            starts.push(rare.len());
+            if starts.last().is_some_and(|&start| start < rare.len()) {
+                holders.push(which as u32);
+                starts.push(rare.len());
+            }
         }
-        Self { covered, n_rare: n_rare as usize, starts, rare }
+        Self { covered, n_rare: n_rare as usize, holders, starts, rare }
     }
 
     /// How many different items the lists hold.
@@ -55,35 +63,53 @@ impl Coverage {
         self.covered
     }
 
-    fn rare_of(&self, list: usize) -> &[u32] {
-        &self.rare[self.starts[list]..self.starts[list + 1]]
+    /// Positions of the holders that lie in a block of the resamples.
+    fn holders_in(&self, block: usize) -> Range<usize> {
+        let before = |end: usize| self.holders.partition_point(|&holder| (holder as usize) < end);
+        before(block * BLOCK)..before((block + 1) * BLOCK)
+    }
+
+    /// Marks the rare items of those holders of a block that are drawn.
+    fn mark(&self, holders: Range<usize>, drawn: &[u64], seen: &mut [u64]) {
+        for holder in holders {
+            let list = self.holders[holder] as usize % BLOCK;
+            if drawn[list / 64] >> (list % 64) & 1 == 1 {
+                for &item in &self.rare[self.starts[holder]..self.starts[holder + 1]] {
+                    seen[item as usize / 64] |= 1 << (item % 64);
+                }
+            }
+        }
     }
 }
 
 /// 95 % intervals of the number of covered items, for several cuts of the same lists.
 pub fn intervals(coverages: &[Coverage], resamples: &Resamples) -> Vec<Option<(f64, f64)>> {
+    let n_blocks = coverages.iter().filter_map(|coverage| coverage.holders.last()).max();
+    let n_blocks = n_blocks.map_or(0, |&last| last as usize / BLOCK + 1);
+    // Blocks without a rare item need not be drawn.
+    let blocks: Vec<(usize, Vec<Range<usize>>)> = (0..n_blocks)
+        .map(|block| (block, coverages.iter().map(|coverage| coverage.holders_in(block)).collect::<Vec<_>>()))
+        .filter(|(_, holders)| holders.iter().any(|holders| !holders.is_empty()))
+        .collect();
     let samples: Vec<Vec<f64>> = (0..resamples.n_samples())
         .into_par_iter()
-        .map_init(
-            || coverages.iter().map(|coverage| vec![0u64; coverage.n_rare.div_ceil(64)]).collect::<Vec<_>>(),
-            |seen, sample| {
-                seen.iter_mut().for_each(|seen| seen.fill(0));
-                resamples.for_each_draw(sample, |list| {
-                    for (coverage, seen) in coverages.iter().zip(seen.iter_mut()) {
-                        for &item in coverage.rare_of(list) {
-                            seen[item as usize / 64] |= 1 << (item % 64);
-                        }
-                    }
-                });
-                let count =
-                    |seen: &Vec<u64>| seen.iter().map(|word| f64::from(word.count_ones())).sum::<f64>();
-                coverages
-                    .iter()
-                    .zip(seen.iter())
-                    .map(|(coverage, seen)| (coverage.covered - coverage.n_rare) as f64 + count(seen))
-                    .collect()
-            },
-        )
+        .map(|sample| {
+            let mut seen: Vec<Vec<u64>> =
+                coverages.iter().map(|coverage| vec![0; coverage.n_rare.div_ceil(64)]).collect();
+            for (block, holders) in &blocks {
+                let drawn = resamples.drawn(sample, *block);
+                for ((coverage, holders), seen) in coverages.iter().zip(holders).zip(&mut seen) {
+                    coverage.mark(holders.clone(), &drawn, seen);
+                }
+            }
+            let count = |seen: &Vec<u64>| seen.iter().map(|word| word.count_ones() as usize).sum::<usize>();
+            let common = |coverage: &Coverage| coverage.covered - coverage.n_rare;
+            coverages
+                .iter()
+                .zip(&seen)
+                .map(|(coverage, seen)| (common(coverage) + count(seen)) as f64)
+                .collect()
+        })
         .collect();
     coverages
         .iter()

@@ -1,9 +1,8 @@
 //! The table at the end of a run: models by falling NDCG, with intervals and an honest verdict.
 //!
-//! A text, not a print: who shows it, and where, is not decided here. At most 110 columns wide for
-//! names of up to 14 letters.
+//! A text, not a print: who shows it, and where, is not decided here. At most 110 columns wide.
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, Table, TableComponent, presets};
 
 use super::compare::{Comparison, ModelReport, Value, is_significant};
 use super::metric::Metric;
@@ -15,29 +14,28 @@ pub fn render(comparison: &Comparison) -> String {
     let mut models: Vec<&ModelReport> = comparison.models.values().collect();
     models.sort_by(|a, b| ndcg(b, k).value.total_cmp(&ndcg(a, k).value));
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_preset(presets::NOTHING).set_style(TableComponent::HeaderLines, '─');
     table.set_header(vec![
-        "model".to_owned(),
+        "  model".to_owned(),
         format!("NDCG@{k}"),
         "95 % interval".to_owned(),
-        format!("recall@{k}"),
-        format!("MAP@{k}"),
+        "recall".to_owned(),
+        "MAP".to_owned(),
         "hit rate".to_owned(),
         "coverage".to_owned(),
         "novelty".to_owned(),
-        format!("vs {}", shortened(&comparison.baseline)),
+        format!("vs {}", shortened(&comparison.baseline, 10)),
         "p".to_owned(),
     ]);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
     table.column_iter_mut().for_each(|column| {
         column.set_padding((0, 2));
     });
+    table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
     for (place, model) in models.iter().enumerate() {
         table.add_row(row(comparison, model, place == 0));
     }
     let mut text = table.trim_fmt();
+    text.push('\n');
     for line in notes(comparison, &models) {
         text.push('\n');
         text.push_str(&line);
@@ -62,7 +60,7 @@ fn row(comparison: &Comparison, model: &ModelReport, is_best: bool) -> Vec<Strin
         }
     };
     vec![
-        format!("{}{}", if is_best { "★ " } else { "  " }, shortened(&model.model)),
+        format!("{}{}", if is_best { "★ " } else { "  " }, shortened(&model.model, 12)),
         format!("{:.4}", ndcg.value),
         interval(ndcg),
         format!("{:.4}", number(Metric::Recall)),
@@ -81,23 +79,23 @@ fn notes(comparison: &Comparison, models: &[&ModelReport]) -> Vec<String> {
     let mut notes = Vec::new();
     if models.len() > 1 {
         notes.push(format!(
-            "★ best NDCG@{k} · ▲ better, ▼ worse than `{baseline}`, ≈ no significant difference: paired t-test over"
+            "★ best · ▲ better, ▼ worse, ≈ no significant difference (5 % level) to `{}`",
+            shortened(baseline, 30)
         ));
-        notes.push(
-            "users at the 5 % level, p corrected for several models (Holm) · novelty in bits, coverage of items"
-                .to_owned(),
-        );
+        notes.push(format!(
+            "all at k = {k} · p: paired t-test on the NDCG of each user, Holm-corrected · novelty in bits"
+        ));
     }
     if let Some(lead) =
-        comparison.lead.as_ref().filter(|lead| lead.second != *baseline || lead.best == *baseline)
+        comparison.lead.as_ref().filter(|lead| lead.best != *baseline && lead.second != *baseline)
     {
         let p = lead.test.p_t_test;
         let verdict =
-            if is_significant(p) { "significant" } else { "not significant: the users do not decide it" };
+            if is_significant(p) { "significant" } else { "not significant: too few users to tell" };
         notes.push(format!(
-            "`{}` leads `{}` by {:.4} NDCG@{k} (p {}, {verdict})",
-            lead.best,
-            lead.second,
+            "`{}` leads `{}` by {:.4} (p {}, {verdict})",
+            shortened(&lead.best, 20),
+            shortened(&lead.second, 20),
             lead.test.mean_difference,
             p_with_sign(p)
         ));
@@ -140,14 +138,18 @@ fn ndcg(model: &ModelReport, k: usize) -> &Value {
 
 fn interval(value: &Value) -> String {
     match (value.low, value.high) {
-        (Some(low), Some(high)) => format!("{low:.4} – {high:.4}"),
+        (Some(low), Some(high)) => format!("{low:.4}–{high:.4}"),
         _ => "–".to_owned(),
     }
 }
 
 /// A difference as a share of what it is compared with; absolute where that is nothing.
 fn relative(difference: f64, base: f64) -> String {
-    if base > 1e-12 { format!("{:+.1} %", 100.0 * difference / base) } else { format!("{difference:+.4}") }
+    match difference / base {
+        share if base <= 1e-12 || share.is_nan() => format!("{difference:+.4}"),
+        share if share >= 9.0 => format!("× {:.1}", 1.0 + share),
+        share => format!("{:+.1} %", 100.0 * share),
+    }
 }
 
 fn percent(share: f64) -> String {
@@ -176,12 +178,11 @@ fn grouped(number: usize) -> String {
 }
 
 /// A name that does not push the table over its width.
-fn shortened(name: &str) -> String {
-    const LONGEST: usize = 14;
-    if name.chars().count() <= LONGEST {
+fn shortened(name: &str, longest: usize) -> String {
+    if name.chars().count() <= longest {
         return name.to_owned();
     }
-    let start: String = name.chars().take(LONGEST - 1).collect();
+    let start: String = name.chars().take(longest - 1).collect();
     format!("{start}…")
 }
 
@@ -192,13 +193,29 @@ mod tests {
 
     #[test]
     fn the_table_shows_models_by_falling_ndcg_with_a_verdict() {
-        let text = render(&comparison("poor"));
-        insta::assert_snapshot!(text, @"");
+        let text = render(&comparison(["fair", "good", "poor"], "poor"));
+        insta::assert_snapshot!(text, @r"
+          model  NDCG@2  95 % interval  recall     MAP  hit rate  coverage  novelty   vs poor          p
+        ──────────────────────────────────────────────────────────────────────────────────────────────────
+        ★ good   0.9833  0.9500–1.0000  0.9833  0.9833    98.3 %    75.0 %     5.91    × 59.0  < 0.001 ▲
+          fair   0.6309  0.6309–0.6309  1.0000  0.5000   100.0 %    50.0 %     5.91    × 37.9  < 0.001 ▲
+          poor   0.0167  0.0000–0.0500  0.0167  0.0167     1.7 %    75.0 %     5.91  baseline
+
+        ★ best · ▲ better, ▼ worse, ≈ no significant difference (5 % level) to `poor`
+        all at k = 2 · p: paired t-test on the NDCG of each user, Holm-corrected · novelty in bits
+        `good` leads `fair` by 0.3524 (p < 0.001, significant)
+        protocol: 60 users with a history · k = 2 · novel items only · 4 items · 200 resamples
+        ");
     }
 
     #[test]
     fn no_line_is_wider_than_110_columns() {
-        for line in render(&comparison("fair")).lines() {
+        let names = [
+            "a_model_with_a_very_long_name",
+            "b_model_with_a_very_long_name",
+            "c_model_with_a_very_long_name",
+        ];
+        for line in render(&comparison(names, names[0])).lines() {
             assert!(line.chars().count() <= 110, "{line}");
         }
     }
@@ -206,8 +223,11 @@ mod tests {
     #[test]
     fn numbers_are_written_for_people() {
         assert_eq!([grouped(7), grouped(1_234), grouped(1_373_221)], ["7", "1,234", "1,373,221"]);
-        assert_eq!((relative(0.01, 0.05), relative(0.01, 0.0)), ("+20.0 %".to_owned(), "+0.0100".to_owned()));
+        assert_eq!(
+            [relative(0.01, 0.05), relative(0.01, 0.0), relative(0.5, 0.01)],
+            ["+20.0 %", "+0.0100", "× 51.0"]
+        );
         assert_eq!((p_value(0.0004), p_with_sign(0.21)), ("< 0.001".to_owned(), "= 0.210".to_owned()));
-        assert_eq!(shortened("a_very_long_model_name"), "a_very_long_m…");
+        assert_eq!(shortened("a_very_long_model_name", 12), "a_very_long…");
     }
 }
