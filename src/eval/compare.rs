@@ -34,7 +34,7 @@ pub struct ModelReport {
     pub counts: Counts,
     /// Evaluated users whose list is empty; they count as misses.
     pub users_without_list: usize,
-    /// Length of the longest list.
+    /// Length of the longest list, as far as lists were read: at most the largest cut.
     pub longest_list: usize,
     /// Every metric at every cut, by `ndcg@10`.
     pub metrics: BTreeMap<String, Value>,

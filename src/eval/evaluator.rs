@@ -118,7 +118,7 @@ pub struct Evaluation {
     pub ndcg: Vec<Vec<f64>>,
     /// Evaluated users whose list is empty; they count as misses.
     pub users_without_list: usize,
-    /// Length of the longest list.
+    /// Length of the longest list, as far as lists were read: at most the largest cut.
     pub longest_list: usize,
 }
 

@@ -111,17 +111,17 @@ fn protocol(model: &ModelReport, k: usize) -> String {
     let Protocol { novel_only, users, items, seen_items, bootstrap_samples, .. } = model.protocol;
     let mut parts = vec![format!("{} users", grouped(model.counts.evaluated_users))];
     match users {
-        UsersCounted::Warm => parts[0].push_str(" with a history"),
-        UsersCounted::All => parts[0].push_str(" with or without a history"),
+        UsersCounted::Warm => parts[0].push_str(" with history"),
+        UsersCounted::All => parts[0].push_str(" with or without history"),
     }
     if users == UsersCounted::Warm && model.counts.cold_users > 0 {
-        parts[0].push_str(&format!(" ({} without left out)", grouped(model.counts.cold_users)));
+        parts[0].push_str(&format!(" ({} cold ones left out)", grouped(model.counts.cold_users)));
     }
     parts.push(format!("k = {k}"));
     parts.push(if novel_only { "novel items only" } else { "known items may be hits" }.to_owned());
     parts.push(match items {
         ItemsCounted::All => format!("{} items", grouped(model.counts.catalogue)),
-        ItemsCounted::Warm => format!("{} items with a history", grouped(model.counts.catalogue)),
+        ItemsCounted::Warm => format!("{} items with history", grouped(model.counts.catalogue)),
     });
     if seen_items == SeenItems::Skip {
         parts.push("known items skipped in lists".to_owned());
@@ -129,7 +129,23 @@ fn protocol(model: &ModelReport, k: usize) -> String {
     if bootstrap_samples > 0 {
         parts.push(format!("{} resamples", grouped(bootstrap_samples)));
     }
-    format!("protocol: {}", parts.join(" · "))
+    wrapped("protocol: ", &parts)
+}
+
+/// Parts with dots between them, in lines of at most 110 columns.
+fn wrapped(title: &str, parts: &[String]) -> String {
+    let mut text = title.to_owned();
+    let mut width = title.chars().count();
+    for (place, part) in parts.iter().enumerate() {
+        let part = if place == 0 { part.clone() } else { format!(" · {part}") };
+        if width + part.chars().count() > 110 {
+            text.push_str("\n ");
+            width = 1;
+        }
+        width += part.chars().count();
+        text.push_str(&part);
+    }
+    text
 }
 
 fn ndcg(model: &ModelReport, k: usize) -> &Value {
@@ -204,7 +220,7 @@ mod tests {
         ★ best · ▲ better, ▼ worse, ≈ no significant difference (5 % level) to `poor`
         all at k = 2 · p: paired t-test on the NDCG of each user, Holm-corrected · novelty in bits
         `good` leads `fair` by 0.3524 (p < 0.001, significant)
-        protocol: 60 users with a history · k = 2 · novel items only · 4 items · 200 resamples
+        protocol: 60 users with history · k = 2 · novel items only · 4 items · 200 resamples
         ");
     }
 
@@ -218,6 +234,13 @@ mod tests {
         for line in render(&comparison(names, names[0])).lines() {
             assert!(line.chars().count() <= 110, "{line}");
         }
+    }
+
+    #[test]
+    fn a_long_protocol_goes_on_in_the_next_line() {
+        let parts = ["a".repeat(60), "b".repeat(60), "c".to_owned()];
+        let expected = format!("to: {}\n  · {} · c", "a".repeat(60), "b".repeat(60));
+        assert_eq!(wrapped("to: ", &parts), expected);
     }
 
     #[test]

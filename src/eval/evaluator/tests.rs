@@ -157,36 +157,3 @@ proptest! {
         }
     }
 }
-
-#[test]
-#[ignore = "takes seconds: run it to see how evaluation scales"]
-fn scale() {
-    let (n_users, n_items) = (700_000usize, 100_000usize);
-    let pairs = |step: u64, n: u64| {
-        (0..n_users as u64).flat_map(move |user| {
-            (0..n).map(move |which| {
-                let mixed = (user * 31 + which * 977 + step).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
-                (user as u32, ((mixed % 1000) * (mixed % 100_003) % n_items as u64) as u32, 1.0)
-            })
-        })
-    };
-    let history = Interactions::from_triplets(n_users, n_items, pairs(1, 20)).unwrap();
-    let test = Interactions::from_triplets(n_users, n_items, pairs(7, 5)).unwrap();
-    let catalog = Catalog {
-        track_groups: (0..n_items as u32).map(Some).collect(),
-        categories: (0..n_items as u32).map(|item| Some(item % 100)).collect(),
-        vectors: ItemVectors::new(100, (0..n_items as u32).map(|item| [(item % 100, 1.0)])),
-    };
-    let nested: Vec<Vec<u32>> = (0..n_users as u32)
-        .map(|user| (0..10).map(|place| (user.wrapping_mul(2654435761) % 99_000) + place * 7).collect())
-        .collect();
-    let lists = Lists::from_nested(n_items, &nested).unwrap();
-    let clock = std::time::Instant::now();
-    let protocol = Protocol { bootstrap_samples: 1000, ..protocol(&[5, 10]) };
-    let evaluator = Evaluator::new(protocol, &test, &history, &catalog).unwrap();
-    eprintln!("truth {:?}", clock.elapsed());
-    let evaluation = evaluator.evaluate(&lists).unwrap();
-    eprintln!("evaluated {:?} {:?}", clock.elapsed(), evaluation.get(Metric::Ndcg, 10));
-    let coverage = evaluator.coverage(&lists);
-    eprintln!("coverage alone {:?} {:?}", clock.elapsed(), coverage);
-}
