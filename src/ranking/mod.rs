@@ -12,6 +12,7 @@ pub mod catalog;
 pub mod columns;
 pub mod features;
 pub mod item_stats;
+pub mod prior;
 pub mod ranker;
 pub mod training;
 pub mod validation;

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::RankingError;
 use super::block::Block;
 use super::features::{FeatureSet, Past};
+use super::prior;
 use super::training::{TrainingSet, USERS_PER_TASK};
 use super::validation::{auc, ndcg};
 use crate::models::boosting::model::FeatureMismatch;
@@ -90,14 +91,17 @@ impl Ranker {
             if [&validation, &rest].iter().any(|samples| !has_both_classes(samples)) {
                 continue;
             }
-            let fitted = boosting.fit(&rest, Some(&validation), &mut on_iteration)?;
-            best_trees.push(fitted.model.trees.len());
+            let start = prior::trees(&set.models, &rest, boosting.loss_function);
+            let fitted = boosting.fit(&start, &rest, Some(&validation), &mut on_iteration)?;
+            best_trees.push(fitted.model.trees.len() - start.len());
             held_out.append(fitted.model.score(&validation.features)?, validation);
         }
         if !best_trees.is_empty() {
-            boosting.iterations = best_trees.iter().sum::<usize>().div_ceil(best_trees.len()).max(1);
+            boosting.iterations = best_trees.iter().sum::<usize>().div_ceil(best_trees.len());
         }
-        let model = boosting.fit(&training.samples(|_| true), None, on_iteration)?.model;
+        let all = training.samples(|_| true);
+        let start = prior::trees(&set.models, &all, boosting.loss_function);
+        let model = boosting.fit(&start, &all, None, on_iteration)?.model;
         let report = TrainingReport {
             users: training.users.len(),
             rows: training.labels.len(),

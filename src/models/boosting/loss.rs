@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// that the number of threads changes nothing.
 pub(super) const CHUNK: usize = 1 << 14;
 
+/// Steps after which a single constant has long settled.
+const NEWTON_STEPS: usize = 8;
+
 /// The loss, by CatBoost's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -22,7 +25,7 @@ pub enum Loss {
 }
 
 /// First and second derivative of the loss by the score of each row.
-pub(super) type Derivatives = Vec<[f32; 2]>;
+pub type Derivatives = Vec<[f32; 2]>;
 
 impl Loss {
     /// The name in a CatBoost model.
@@ -33,12 +36,21 @@ impl Loss {
         }
     }
 
-    /// The score that fits best when all rows get the same one.
-    pub(super) fn best_constant(self, labels: &[f32]) -> f64 {
+    /// The constant that fits best when it is added to all scores, found by Newton's method.
+    pub(super) fn best_constant(self, scores: &[f64], labels: &[f32]) -> f64 {
         match self {
             Self::Logloss => {
                 let mean = labels.iter().map(|&y| f64::from(y)).sum::<f64>() / labels.len() as f64;
-                (mean / (1.0 - mean)).ln()
+                let base = (mean / (1.0 - mean)).ln();
+                let mut constant = base - scores.iter().sum::<f64>() / scores.len() as f64;
+                for _ in 0..NEWTON_STEPS {
+                    let (slope, curvature) = scores.iter().zip(labels).fold((0.0, 0.0), |(g, h), (s, &y)| {
+                        let p = 1.0 / (1.0 + (-s - constant).exp());
+                        (g + p - f64::from(y), h + p * (1.0 - p))
+                    });
+                    constant -= slope / curvature;
+                }
+                constant
             }
             Self::QuerySoftMax => 0.0,
         }
@@ -78,7 +90,7 @@ impl Loss {
     }
 
     /// The derivatives of the sum over rows.
-    pub(super) fn derivatives(self, scores: &[f64], labels: &[f32], groups: &[Range<usize>]) -> Derivatives {
+    pub fn derivatives(self, scores: &[f64], labels: &[f32], groups: &[Range<usize>]) -> Derivatives {
         let mut derivatives = vec![[0.0; 2]; scores.len()];
         match self {
             Self::Logloss => {
@@ -141,6 +153,7 @@ mod tests {
     #[test]
     fn the_best_constant_is_the_log_odds() {
         let labels = [1.0, 0.0, 0.0, 0.0];
-        assert!((Loss::Logloss.best_constant(&labels) - (1.0f64 / 3.0).ln()).abs() < 1e-12);
+        assert!((Loss::Logloss.best_constant(&[0.0; 4], &labels) - (1.0f64 / 3.0).ln()).abs() < 1e-12);
+        assert!((Loss::Logloss.best_constant(&[0.5; 4], &labels) - (1.0f64 / 3.0).ln() + 0.5).abs() < 1e-12);
     }
 }

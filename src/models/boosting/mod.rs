@@ -147,6 +147,9 @@ pub enum BoostingError {
 impl Boosting {
     /// Trains; `on_iteration` hears of every tree and may stop.
     ///
+    /// `start` holds trees to begin with (CatBoost's `init_model`); they come first in the model and do not
+    /// count as iterations.
+    ///
     /// # Errors
     /// When all labels are equal, or `on_iteration` breaks.
     ///
@@ -154,6 +157,7 @@ impl Boosting {
     /// When the validation rows have other features than the training rows.
     pub fn fit(
         &self,
+        start: &[Tree],
         train: &Samples,
         validation: Option<&Samples>,
         mut on_iteration: impl FnMut(Iteration) -> ControlFlow<()>,
@@ -168,9 +172,11 @@ impl Boosting {
             .par_iter()
             .map(|column| Bins::fit(&column.values, self.border_count, self.one_hot_max_size))
             .collect();
-        let bias = self.loss_function.best_constant(&train.labels);
-        let mut train = Fold::new(train, &bins, bias);
-        let mut validation = validation.map(|samples| Fold::new(samples, &bins, bias));
+        let mut model = self.untrained(start, columns, &bins);
+        let mut train = Fold::new(train, &bins, &model);
+        model.bias = self.loss_function.best_constant(&train.scores, &train.samples.labels);
+        train.scores.iter_mut().for_each(|score| *score += model.bias);
+        let mut validation = validation.map(|samples| Fold::new(samples, &bins, &model));
         let usable: Vec<usize> = (0..bins.len()).filter(|&feature| bins[feature].count() > 1).collect();
 
         let mut trees = Vec::new();
@@ -220,7 +226,13 @@ impl Boosting {
         if validation.is_some() {
             trees.truncate(best.1);
         }
-        let features = columns.iter().zip(&bins).map(|(column, bins)| FeatureInfo {
+        model.trees.append(&mut trees);
+        Ok(Fitted { model, iterations: history })
+    }
+
+    /// The model before the first iteration.
+    fn untrained(&self, start: &[Tree], columns: &[Feature], bins: &[Bins]) -> BoostedTrees {
+        let features = columns.iter().zip(bins).map(|(column, bins)| FeatureInfo {
             name: column.name.clone(),
             kind: match (&column.values, bins) {
                 (Values::Category { names, .. }, _) => FeatureKind::Category(names.clone()),
@@ -230,14 +242,8 @@ impl Boosting {
                 _ => FeatureKind::Real(Missing::Unseen),
             },
         });
-        let model = BoostedTrees {
-            features: features.collect(),
-            trees,
-            scale: 1.0,
-            bias,
-            loss: Some(self.loss_function),
-        };
-        Ok(Fitted { model, iterations: history })
+        let loss = Some(self.loss_function);
+        BoostedTrees { features: features.collect(), trees: start.to_vec(), scale: 1.0, bias: 0.0, loss }
     }
 
     /// −η·G/(H + λ).
@@ -275,9 +281,9 @@ struct Fold<'a> {
 }
 
 impl<'a> Fold<'a> {
-    fn new(samples: &'a Samples, bins: &[Bins], bias: f64) -> Self {
-        let binned = Binned::new(&samples.features, bins);
-        Self { samples, scores: vec![bias; binned.n_rows], binned }
+    fn new(samples: &'a Samples, bins: &[Bins], model: &BoostedTrees) -> Self {
+        let scores = model.score(&samples.features).expect("all rows have the features of the training rows");
+        Self { samples, scores, binned: Binned::new(&samples.features, bins) }
     }
 
     fn advance(&mut self, leaves: &[u8], leaf_values: &[f64]) {

@@ -56,12 +56,13 @@ fn it_learns_an_xor_a_missing_value_and_a_category() {
     for loss_function in [Loss::Logloss, Loss::QuerySoftMax] {
         let boosting =
             Boosting { loss_function, depth: 4, iterations: 60, learning_rate: 0.3, ..Boosting::default() };
-        let fitted = boosting.fit(&train, None, go_on).unwrap();
+        let fitted = boosting.fit(&[], &train, None, go_on).unwrap();
         assert_eq!(fitted.model.trees.len(), 60);
         for pair in fitted.iterations.windows(2) {
             assert!(pair[1].loss < pair[0].loss + 1e-4, "{pair:?}");
         }
-        let constant = vec![loss_function.best_constant(&train.labels); test.labels.len()];
+        let constant =
+            vec![loss_function.best_constant(&vec![0.0; 20_000], &train.labels); test.labels.len()];
         let constant = loss_function.value(&constant, &test.labels, &test.groups);
         let scores = fitted.model.score(&test.features).unwrap();
         let learnt = loss_function.value(&scores, &test.labels, &test.groups);
@@ -79,7 +80,7 @@ fn the_number_of_threads_changes_no_bit() {
     let boosting = Boosting { depth: 5, iterations: 10, rsm: 0.7, subsample: 0.6, ..Boosting::default() };
     let fit = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| boosting.fit(&train, Some(&samples(5_000, 4)), go_on).unwrap())
+        pool.install(|| boosting.fit(&[], &train, Some(&samples(5_000, 4)), go_on).unwrap())
     };
     let (one, three) = (fit(1), fit(3));
     assert_eq!(one.model, three.model);
@@ -89,7 +90,7 @@ fn the_number_of_threads_changes_no_bit() {
 #[test]
 fn training_scores_are_the_scores_of_the_model() {
     let train = samples(3_000, 5);
-    let fitted = Boosting { iterations: 20, ..Boosting::default() }.fit(&train, None, go_on).unwrap();
+    let fitted = Boosting { iterations: 20, ..Boosting::default() }.fit(&[], &train, None, go_on).unwrap();
     let scores = fitted.model.score(&train.features).unwrap();
     let loss = Loss::Logloss.value(&scores, &train.labels, &train.groups);
     assert!((loss - fitted.iterations.last().unwrap().loss).abs() < 1e-12);
@@ -100,7 +101,7 @@ fn training_stops_early_and_keeps_the_best_iteration() {
     let (train, validation) = (samples(300, 6), samples(2_000, 7));
     let boosting =
         Boosting { iterations: 500, learning_rate: 0.5, early_stopping_rounds: 5, ..Boosting::default() };
-    let fitted = boosting.fit(&train, Some(&validation), go_on).unwrap();
+    let fitted = boosting.fit(&[], &train, Some(&validation), go_on).unwrap();
     let losses: Vec<f64> = fitted.iterations.iter().map(|it| it.validation_loss.unwrap()).collect();
     let best = losses.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1)).unwrap().0 + 1;
     assert_eq!(fitted.model.trees.len(), best);
@@ -111,11 +112,11 @@ fn training_stops_early_and_keeps_the_best_iteration() {
 fn one_class_is_refused_and_a_break_stops() {
     let mut train = samples(100, 8);
     assert!(matches!(
-        Boosting::default().fit(&train, None, |_| ControlFlow::Break(())),
+        Boosting::default().fit(&[], &train, None, |_| ControlFlow::Break(())),
         Err(BoostingError::Stopped)
     ));
     train.labels.fill(0.0);
-    let error = Boosting::default().fit(&train, None, go_on).unwrap_err().to_string();
+    let error = Boosting::default().fit(&[], &train, None, go_on).unwrap_err().to_string();
     assert_eq!(error, "the training rows are all of one class: 100 rows, 0 positives");
 }
 
@@ -126,7 +127,7 @@ fn constant_features_alone_leave_a_constant_model() {
         labels: vec![1.0, 0.0, 0.0, 0.0],
         groups: vec![0..4],
     };
-    let model = Boosting::default().fit(&train, None, go_on).unwrap().model;
+    let model = Boosting::default().fit(&[], &train, None, go_on).unwrap().model;
     assert!(model.trees.is_empty());
     assert_eq!(model.score(&train.features).unwrap(), vec![(1.0f64 / 3.0).ln(); 4]);
 }
@@ -134,7 +135,8 @@ fn constant_features_alone_leave_a_constant_model() {
 #[test]
 fn other_features_are_refused() {
     let train = samples(200, 9);
-    let model = Boosting { iterations: 2, ..Boosting::default() }.fit(&train, None, go_on).unwrap().model;
+    let model =
+        Boosting { iterations: 2, ..Boosting::default() }.fit(&[], &train, None, go_on).unwrap().model;
     let fewer = Features::new(train.features.columns()[..3].to_vec());
     assert_eq!(
         model.score(&fewer).unwrap_err().to_string(),
