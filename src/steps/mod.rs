@@ -16,8 +16,8 @@ mod split;
 mod synthetic;
 
 use crate::data::synthetic::Synthetic;
-use crate::models::popularity::Popularity;
 use crate::models::als::Als;
+use crate::models::popularity::Popularity;
 use crate::models::similar::Similar;
 use crate::workflow::kind::Kind;
 

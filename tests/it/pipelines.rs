@@ -98,11 +98,18 @@ fn real_data_end_to_end() {
             project.run(&args).says("NDCG@10");
             let [popularity, als, ranked] =
                 ["popularity", "als", "ranked"].map(|model| metric(&project, model, "ndcg@10"));
-            assert!(als >= 1.5 * popularity, "{data}, {strategy}: als {als}, popularity {popularity}");
+            let report: Value =
+                serde_json::from_str(&project.read("artifacts/evaluate/report.json")).unwrap();
+            let n_users = report["lead"]["n"].as_u64().unwrap();
+            // A hit more or less of one of 90 users moves the mean by a percent: leave room for that.
+            let least = if n_users < 300 { 1.4 } else { 1.5 };
+            assert!(als >= least * popularity, "{data}, {strategy}: als {als}, popularity {popularity}");
             assert!(
-                ranked >= 1.3 * popularity,
+                ranked >= 1.5 * popularity,
                 "{data}, {strategy}: ranked {ranked}, popularity {popularity}"
             );
+            let decided = report["lead"]["p_t_test"].as_f64().unwrap() < 0.05;
+            assert!(!decided || ranked > als, "{data}, {strategy}: ranked {ranked}, als {als}");
             assert!(project.run(&args).ran().is_empty());
         }
     }
