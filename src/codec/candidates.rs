@@ -6,22 +6,22 @@ use std::path::Path;
 use polars::prelude::*;
 
 use super::CodecError;
-use super::append::Appender;
+use super::table_writer::TableWriter;
 use crate::models::lists::Block;
 
 /// A table of candidates that is being written.
-pub struct Writer<'a> {
-    table: Appender<'a>,
+pub struct Writer {
+    table: TableWriter,
 }
 
-impl<'a> Writer<'a> {
+impl Writer {
     /// Creates `path`.
     ///
     /// # Errors
     /// When the file cannot be created.
-    pub fn create(path: &'a Path) -> Result<Self, CodecError> {
+    pub fn create(path: &Path) -> Result<Self, CodecError> {
         let empty = part(Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { table: Appender::create(path, &empty)? })
+        Ok(Self { table: TableWriter::create(path, empty.schema())? })
     }
 
     /// Adds the lists of the users that follow.
@@ -38,7 +38,7 @@ impl<'a> Writer<'a> {
             scores.extend_from_slice(list_scores);
             ranks.extend(1..=list.len() as u32);
         }
-        self.table.push(&part(users, items, scores, ranks))
+        self.table.append(&part(users, items, scores, ranks))
     }
 
     /// Completes the file.

@@ -3,7 +3,6 @@
 //! Readers name the file, what was expected and what was found; writers leave nothing half-written
 //! behind because the runner gives them private paths.
 
-pub mod append;
 pub mod candidates;
 pub mod catalog;
 pub mod catboost_json;

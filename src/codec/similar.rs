@@ -6,12 +6,12 @@ use std::path::Path;
 use polars::prelude::*;
 
 use super::CodecError;
-use super::append::Appender;
+use super::table_writer::TableWriter;
 use crate::models::lists::Block;
 
 /// A table of similar tracks that is being written.
 pub struct Writer<'a> {
-    table: Appender<'a>,
+    table: TableWriter,
     track_ids: &'a [i64],
 }
 
@@ -22,7 +22,7 @@ impl<'a> Writer<'a> {
     /// When the file cannot be created.
     pub fn create(path: &'a Path, track_ids: &'a [i64]) -> Result<Self, CodecError> {
         let empty = part(Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { table: Appender::create(path, &empty)?, track_ids })
+        Ok(Self { table: TableWriter::create(path, empty.schema())?, track_ids })
     }
 
     /// Adds the lists of the items that follow.
@@ -43,7 +43,7 @@ impl<'a> Writer<'a> {
             scores.extend_from_slice(list_scores);
             ranks.extend(1..=list.len() as u32);
         }
-        self.table.push(&part(tracks, similar, scores, ranks))
+        self.table.append(&part(tracks, similar, scores, ranks))
     }
 
     /// Completes the file.

@@ -1,15 +1,14 @@
 //! Tables that are larger than memory: read in batches, written in batches.
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 
-use polars::io::parquet::write::BatchedWriter;
 use polars::prelude::*;
 
 use super::CodecError;
+use super::table::format_error;
+use super::table_writer::TableWriter;
 
 /// Rows of a row group; files are read and skipped in these portions.
 const ROW_GROUP: usize = 1 << 18;
@@ -54,21 +53,16 @@ pub fn for_each_batch<E: From<CodecError>>(
     read.map_err(|error| format_error(path, &error).into())
 }
 
-/// A table that is being written in portions.
+/// A table that is being written in portions of any size; they become row groups of one size.
 pub struct Writer {
     path: PathBuf,
-    file: File,
-    writer: Option<BatchedWriter<BufWriter<File>>>,
+    table: Option<TableWriter>,
 }
 
 impl Writer {
-    /// Creates `path`.
-    ///
-    /// # Errors
-    /// When the file cannot be created.
-    pub fn create(path: &Path) -> Result<Self, CodecError> {
-        let file = File::create(path).map_err(CodecError::io("write", path))?;
-        Ok(Self { path: path.to_owned(), file, writer: None })
+    /// A table at `path`; the file is created with the first portion, which brings the columns.
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), table: None }
     }
 
     /// Adds rows; every portion has the same columns, also one without rows.
@@ -76,17 +70,14 @@ impl Writer {
     /// # Errors
     /// When the disk refuses.
     pub fn write(&mut self, rows: &DataFrame) -> Result<(), CodecError> {
-        if self.writer.is_none() {
-            let file = self.file.try_clone().map_err(CodecError::io("write", &self.path))?;
-            let writer = ParquetWriter::new(BufWriter::new(file)).batched(rows.schema());
-            self.writer = Some(writer.map_err(|error| write_error(&self.path, error))?);
-        }
-        if let Some(writer) = &mut self.writer {
-            for start in (0..rows.height()).step_by(ROW_GROUP) {
-                let mut portion = rows.slice(start as i64, ROW_GROUP);
-                portion.rechunk_mut();
-                writer.write_batch(&portion).map_err(|error| write_error(&self.path, error))?;
-            }
+        let table = match &mut self.table {
+            Some(table) => table,
+            none => none.insert(TableWriter::create(&self.path, rows.schema())?),
+        };
+        for start in (0..rows.height()).step_by(ROW_GROUP) {
+            let mut portion = rows.slice(start as i64, ROW_GROUP);
+            portion.rechunk_mut();
+            table.append(&portion)?;
         }
         Ok(())
     }
@@ -98,20 +89,7 @@ impl Writer {
     ///
     /// # Panics
     /// When nothing was written, not even a portion without rows.
-    pub fn finish(mut self) -> Result<(), CodecError> {
-        let writer = self.writer.take().expect("a table has at least one portion, which brings its columns");
-        writer.finish().map(|_| ()).map_err(|error| write_error(&self.path, error))
+    pub fn finish(self) -> Result<(), CodecError> {
+        self.table.expect("a table has at least one portion, which brings its columns").finish()
     }
-}
-
-fn format_error(path: &Path, error: &PolarsError) -> CodecError {
-    CodecError::Format { path: path.to_owned(), format: "Parquet", message: error.to_string() }
-}
-
-fn write_error(path: &Path, error: PolarsError) -> CodecError {
-    let source = match error {
-        PolarsError::IO { error, .. } => std::io::Error::new(error.kind(), error.to_string()),
-        other => std::io::Error::other(other.to_string()),
-    };
-    CodecError::io("write", path)(source)
 }

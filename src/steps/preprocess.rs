@@ -225,7 +225,7 @@ fn fold(
 
 /// Writes the table of events, sorted by user and item.
 fn write_events(ctx: &Context<'_>, encoder: &mut Encoder<'_>, n_buckets: usize) -> Result<(), StepError> {
-    let mut writer = stream::Writer::create(ctx.output("events"))?;
+    let mut writer = stream::Writer::new(ctx.output("events"));
     for bucket in 0..n_buckets {
         let events = spill::read::<Event>(ctx.work_dir(), EVENTS, bucket)?;
         writer.write(&encoder.events(&events))?;

@@ -18,7 +18,7 @@ use super::data_type::{
     CANDIDATES, EVENTS, IMPORTANCES, ITEMS, PICTURE, RANKER, RECOMMENDATIONS, REPORT, USERS,
 };
 use crate::charts::bars::{Labels, bars};
-use crate::codec::append::Appender;
+use crate::codec::table_writer::TableWriter;
 use crate::codec::{catboost_json, json, png, table};
 use crate::models::boosting::{BoostedTrees, Boosting, Loss};
 use crate::ranking::features::{FeatureGroup, FeatureSet};
@@ -308,7 +308,7 @@ impl Rank {
         let path = ctx.output("recommendations");
         let sorted = ctx.work_dir().join("recommendations.parquet");
         let in_order = tables.user_ids_rise();
-        let mut writer: Option<Appender<'_>> = None;
+        let mut writer: Option<TableWriter> = None;
         for users in tables.blocks() {
             ctx.check_cancelled()?;
             let block = period.block(tables, &users)?;
@@ -316,9 +316,11 @@ impl Rank {
             let rows = tables.with_external_ids(lists).map_err(RankingError::from)?;
             let writer = match &mut writer {
                 Some(writer) => writer,
-                none => none.insert(Appender::create(if in_order { path } else { &sorted }, &rows)?),
+                none => {
+                    none.insert(TableWriter::create(if in_order { path } else { &sorted }, rows.schema())?)
+                }
             };
-            writer.push(&rows)?;
+            writer.append(&rows)?;
             ctx.progress(users.end as u64, Some(tables.n_users() as u64), "users", "");
         }
         writer.expect("there is a block even when there are no users").finish()?;

@@ -281,7 +281,7 @@ fn write_tables(ctx: &Context<'_>, plan: &Plan, events: LazyFrame) -> Result<Per
         ("test_events", &[Test][..], Test),
         ("history_events", &[Train, Target][..], Target),
     ] {
-        writers.push((stream::Writer::create(ctx.output(port))?, wanted, plan.end_of(last)));
+        writers.push((stream::Writer::new(ctx.output(port)), wanted, plan.end_of(last)));
     }
     let mut periods = Periods::default();
     let mut whole = WholeUsers::default();
