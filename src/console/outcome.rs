@@ -69,7 +69,7 @@ impl Outcome {
                 parts.push(format!("{count} {what}"));
             }
         }
-        let end = if tally.stopped { "stopped" } else { "done" };
+        let end = if tally.stopped && tally.failed + tally.skipped > 0 { "stopped" } else { "done" };
         text.push_str(&format!("\n{end} in {}: {}\n", seconds(tally.elapsed), parts.join(", ")));
         text
     }

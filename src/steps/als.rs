@@ -26,10 +26,10 @@ als:
   with: { factors: 64, iterations: 15, alpha: 10, regularization: 0.1 }
 ";
     const INPUTS: &'static [InputPort] =
-        &[InputPort::new("train", &[MATRIX], "What users chose, users × items").trains()];
+        &[InputPort::new("train", &[MATRIX], "what users chose, users × items").trains()];
     const OUTPUTS: &'static [OutputPort] = &[
-        OutputPort::new("model", FACTORS, "npz", "Factors and settings; the library `implicit` opens it"),
-        OutputPort::new("candidates", CANDIDATES, "parquet", "The best `n` items of each training user"),
+        OutputPort::new("model", FACTORS, "npz", "factors and settings; the library `implicit` opens it"),
+        OutputPort::new("candidates", CANDIDATES, "parquet", "the best `n` items of each training user"),
     ];
 
     fn run(&self, ctx: &Context<'_>) -> Result<(), StepError> {

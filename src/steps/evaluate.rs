@@ -78,7 +78,7 @@ pub struct UnknownBaseline {
 impl Step for Evaluate {
     const KIND: &'static str = "evaluate";
     const VERSION: u32 = 1;
-    const SUMMARY: &'static str = "Measures lists on the test period and compares models with a baseline.";
+    const SUMMARY: &'static str = "Measures lists on the test period and compares models with a baseline";
     const EXAMPLE: &'static str = "\
 evaluate:
   uses: evaluate

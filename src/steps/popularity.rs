@@ -23,19 +23,19 @@ popularity:
   with: { by: users, n: 100 }
 ";
     const INPUTS: &'static [InputPort] = &[
-        InputPort::new("events", &[EVENTS], "What is counted").trains(),
-        InputPort::new("items", &[ITEMS], "The tracks behind the item indices"),
-        InputPort::new("users", &[USERS], "Users who get candidates; without it, those with events")
+        InputPort::new("events", &[EVENTS], "what is counted").trains(),
+        InputPort::new("items", &[ITEMS], "the tracks behind the item indices"),
+        InputPort::new("users", &[USERS], "users who get candidates; without it, those with events")
             .optional(),
     ];
     const OUTPUTS: &'static [OutputPort] = &[
-        OutputPort::new("top_popular", TOP_POPULAR, "parquet", "The `n` most popular tracks"),
-        OutputPort::new("track_scores", TRACK_SCORES, "parquet", "Score and rank of every track"),
+        OutputPort::new("top_popular", TOP_POPULAR, "parquet", "the `n` most popular tracks"),
+        OutputPort::new("track_scores", TRACK_SCORES, "parquet", "score and rank of every track"),
         OutputPort::new(
             "candidates",
             CANDIDATES,
             "parquet",
-            "The `n` most popular tracks that are new to each user",
+            "the `n` most popular tracks that are new to each user",
         ),
     ];
 

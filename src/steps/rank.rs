@@ -139,24 +139,24 @@ rank:
   with: { n: 100, iterations: 300, learning_rate: 0.1, depth: 6 }
 ";
     const INPUTS: &'static [InputPort] = &[
-        InputPort::new("train_events", &[EVENTS], "What users did before the target period").trains(),
-        InputPort::new("target_events", &[EVENTS], "What they did in it: the labels").trains(),
+        InputPort::new("train_events", &[EVENTS], "what users did before the target period").trains(),
+        InputPort::new("target_events", &[EVENTS], "what they did in it: the labels").trains(),
         InputPort::new("items", &[ITEMS], "Artists, genres and track groups of the items"),
-        InputPort::new("users", &[USERS], "The users and their external ids"),
-        InputPort::new("train_candidates", &[CANDIDATES], "Lists of models fitted on train").many().trains(),
-        InputPort::new("candidates", &[CANDIDATES], "Lists of the same models, refitted on train + target")
+        InputPort::new("users", &[USERS], "the users and their external ids"),
+        InputPort::new("train_candidates", &[CANDIDATES], "lists of models fitted on train").many().trains(),
+        InputPort::new("candidates", &[CANDIDATES], "lists of the same models, refitted on train + target")
             .many(),
     ];
     const OUTPUTS: &'static [OutputPort] = &[
-        OutputPort::new("model", RANKER, "json", "The ranker; the official CatBoost package opens it"),
+        OutputPort::new("model", RANKER, "json", "the ranker; the official CatBoost package opens it"),
         OutputPort::new(
             "recommendations",
             RECOMMENDATIONS,
             "parquet",
-            "The best `n` candidates of each user",
+            "the best `n` candidates of each user",
         ),
-        OutputPort::new("importances", IMPORTANCES, "parquet", "How much each feature matters, in percent"),
-        OutputPort::new("importances_plot", PICTURE, "png", "The same as a picture"),
+        OutputPort::new("importances", IMPORTANCES, "parquet", "how much each feature matters, in percent"),
+        OutputPort::new("importances_plot", PICTURE, "png", "the same as a picture"),
         OutputPort::new("report", REPORT, "json", "Rows, positives, and quality on held-out users"),
     ];
 

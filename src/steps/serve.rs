@@ -28,7 +28,7 @@ pub struct Serve {
 impl Step for Serve {
     const KIND: &'static str = "serve";
     const VERSION: u32 = 1;
-    const SUMMARY: &'static str = "answers over HTTP from the artifacts of a run, until it is stopped";
+    const SUMMARY: &'static str = "Answers over HTTP from the artifacts of a run, until it is stopped";
     const EXAMPLE: &'static str = "\
 serve:
   uses: serve

@@ -53,7 +53,7 @@ pub enum ShellError {
 impl Step for Shell {
     const KIND: &'static str = "shell";
     const VERSION: u32 = 1;
-    const SUMMARY: &'static str = "Runs a command that reads and writes files.";
+    const SUMMARY: &'static str = "Runs a command that reads and writes files";
     const EXAMPLE: &'static str = "\
 count:
   inputs: { events: data/events.csv }

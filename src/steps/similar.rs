@@ -25,13 +25,13 @@ similar:
 ";
     const INPUTS: &'static [InputPort] = &[
         InputPort::new("model", &[FACTORS], "A model with item factors"),
-        InputPort::new("items", &[ITEMS], "The tracks behind the item indices"),
+        InputPort::new("items", &[ITEMS], "the tracks behind the item indices"),
     ];
     const OUTPUTS: &'static [OutputPort] = &[OutputPort::new(
         "similar",
         SIMILAR,
         "parquet",
-        "The best `n` other tracks of each track that somebody chose in training",
+        "the best `n` other tracks of each track that somebody chose in training",
     )];
 
     fn run(&self, ctx: &Context<'_>) -> Result<(), StepError> {

@@ -15,7 +15,7 @@ impl Step for Synthetic {
     const KIND: &'static str = "synthetic";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str =
-        "makes raw music tables of any size, with tastes to learn and dirt to clean";
+        "Makes raw music tables of any size, with tastes to learn and dirt to clean";
     const EXAMPLE: &'static str = "\
 raw:
   uses: synthetic

@@ -90,6 +90,20 @@ fn the_reference_explains_every_kind() {
     let list = project.call(&["kinds"]);
     for kind in KINDS {
         assert!(list.stdout.contains(kind.summary), "{}", kind.name);
+        assert!(
+            kind.summary.starts_with(char::is_uppercase) && !kind.summary.ends_with('.'),
+            "{}",
+            kind.summary
+        );
+        let abouts =
+            kind.inputs.iter().map(|port| port.about).chain(kind.outputs.iter().map(|port| port.about));
+        for about in abouts {
+            assert!(
+                !about.starts_with(char::is_uppercase) || about.starts_with('`'),
+                "{}: {about}",
+                kind.name
+            );
+        }
         let text = project.call(&["kinds", kind.name]);
         assert_eq!(text.code, 0);
         for port in kind.inputs {
