@@ -19,7 +19,7 @@ use crate::models::boosting::{BoostedTrees, Boosting, Iteration, Loss, Samples, 
 
 /// With fewer positives, every fold of the users is held out in turn: one fold alone would say more of its
 /// few users than of the number of trees.
-const ENOUGH_POSITIVES: usize = 10_000;
+const ENOUGH_POSITIVES: usize = 5_000;
 
 /// Lists are compared up to this rank.
 const NDCG_AT: usize = 10;

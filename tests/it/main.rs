@@ -3,6 +3,7 @@
 mod architecture;
 mod bad_input;
 mod cache;
+mod catboost;
 mod contracts;
 mod graph;
 mod oracle;

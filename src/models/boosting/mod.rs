@@ -82,7 +82,7 @@ impl Default for Boosting {
         Self {
             loss_function: Loss::Logloss,
             iterations: 500,
-            learning_rate: 0.05,
+            learning_rate: 0.1,
             depth: 4,
             l2_leaf_reg: 3.0,
             border_count: 254,
@@ -183,16 +183,14 @@ impl Boosting {
         let mut history: Vec<Iteration> = Vec::new();
         let mut best = (f64::INFINITY, 0);
         while trees.len() < self.iterations {
-            let mut rng = Pcg64Mcg::seed_from_u64(
-                self.seed ^ (trees.len() as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
-            );
-            let rows = self.draw_rows(rows, &mut rng);
-            let features = self.draw_features(&usable, &mut rng);
+            let seed = mix(self.seed, trees.len() as u64);
+            let rows = self.draw_rows(rows, seed);
+            let features = self.draw_features(&usable, &mut Pcg64Mcg::seed_from_u64(seed));
             let derivatives =
                 self.loss_function.derivatives(&train.scores, &train.samples.labels, &train.samples.groups);
             let grower =
                 Grower { binned: &train.binned, bins: &bins, depth: self.depth, l2: self.l2_leaf_reg };
-            let splits = grower.grow(&derivatives, &rows, &features);
+            let splits = grower.grow(&derivatives, rows, &features);
             if splits.is_empty() {
                 break;
             }
@@ -252,12 +250,19 @@ impl Boosting {
         if curvature > 0.0 { -self.learning_rate * g / curvature } else { 0.0 }
     }
 
-    fn draw_rows(&self, n_rows: usize, rng: &mut Pcg64Mcg) -> Vec<u32> {
-        let all = 0..u32::try_from(n_rows).expect("training rows are capped far below 2^32");
-        if self.subsample >= 1.0 {
-            return all.collect();
-        }
-        all.filter(|_| rng.random_bool(self.subsample)).collect()
+    /// The rows that a tree is grown on, in chunks that draw on their own.
+    fn draw_rows(&self, n_rows: usize, seed: u64) -> Vec<Vec<u32>> {
+        let n_rows = u32::try_from(n_rows).expect("training rows are capped far below 2^32");
+        let chunks = (0..n_rows.div_ceil(CHUNK as u32)).into_par_iter();
+        let draw = chunks.map(|chunk| {
+            let rows = chunk * CHUNK as u32..n_rows.min((chunk + 1) * CHUNK as u32);
+            if self.subsample >= 1.0 {
+                return rows.collect();
+            }
+            let mut rng = Pcg64Mcg::seed_from_u64(mix(seed, u64::from(chunk)));
+            rows.filter(|_| rng.random_bool(self.subsample)).collect()
+        });
+        draw.collect()
     }
 
     fn draw_features(&self, usable: &[usize], rng: &mut Pcg64Mcg) -> Vec<usize> {
@@ -271,6 +276,11 @@ impl Boosting {
         features.sort_unstable();
         features
     }
+}
+
+/// A seed for each of many draws.
+fn mix(seed: u64, draw: u64) -> u64 {
+    seed ^ (draw + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// Rows with their bins and present scores.

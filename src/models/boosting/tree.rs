@@ -36,7 +36,13 @@ pub(super) struct BinSplit {
 /// G and H per bin; as long as a byte counts, so that no index needs a check.
 type Cells = [[f64; 2]; 256];
 
-/// The rows that are counted at one level.
+/// Consecutive rows that one thread handles, and the leaf that each has reached.
+struct Chunk {
+    rows: Vec<u32>,
+    leaves: Vec<u8>,
+}
+
+/// Rows of a chunk that are counted at one level.
 struct Counted {
     rows: Vec<u32>,
     /// Which histogram each row belongs to.
@@ -47,19 +53,17 @@ struct Counted {
 impl Grower<'_> {
     /// The splits of the next tree, none if no split lowers the loss.
     ///
-    /// `rows` rise; `derivatives` has an entry for every row of the table, `features` names the columns
-    /// that may be split.
-    pub fn grow(&self, derivatives: &[[f32; 2]], rows: &[u32], features: &[usize]) -> Vec<BinSplit> {
+    /// `rows` rise, chunk by chunk; `derivatives` has an entry for every row of the table, `features`
+    /// names the columns that may be split.
+    pub fn grow(&self, derivatives: &[[f32; 2]], rows: Vec<Vec<u32>>, features: &[usize]) -> Vec<BinSplit> {
         let mut splits: Vec<BinSplit> = Vec::with_capacity(self.depth);
-        let mut leaves = vec![0u8; rows.len()];
+        let mut chunks: Vec<Chunk> =
+            rows.into_iter().map(|rows| Chunk { leaves: vec![0; rows.len()], rows }).collect();
+        let mut counted: Vec<Counted> =
+            chunks.par_iter().map(|chunk| chunk.counted(derivatives, |_| Some(0))).collect();
         let mut histograms: Vec<Vec<Cells>> = vec![Vec::new(); features.len()];
-        let mut counted = Counted {
-            rows: rows.to_vec(),
-            slots: leaves.clone(),
-            derivatives: rows.iter().map(|&row| derivatives[row as usize]).collect(),
-        };
         let mut smaller_is_high = Vec::new();
-        while splits.len() < self.depth {
+        loop {
             let parents = 1 << splits.len().saturating_sub(1);
             let found: Vec<Option<(f64, BinSplit)>> = histograms
                 .par_iter_mut()
@@ -75,30 +79,23 @@ impl Grower<'_> {
                 .collect();
             let best =
                 found.into_iter().flatten().reduce(|best, next| if next.0 > best.0 { next } else { best });
-            let Some((_, split)) = best else { break };
+            let Some((_, split)) = best else { return splits };
             let bit = splits.len();
             splits.push(split);
             if splits.len() == self.depth {
-                break;
+                return splits;
             }
-            let mut sizes = vec![0usize; 2 << bit];
             let column = &self.binned.columns[split.feature];
-            for (leaf, &row) in leaves.iter_mut().zip(rows) {
-                *leaf |= u8::from(split.holds(column[row as usize])) << bit;
-                sizes[usize::from(*leaf)] += 1;
-            }
+            let sizes = chunks.par_iter_mut().map(|chunk| chunk.descend(split, bit, column));
+            let sizes =
+                sizes.reduce(|| vec![0; 2 << bit], |a, b| a.iter().zip(b).map(|(a, b)| a + b).collect());
             smaller_is_high = (0..1 << bit).map(|parent| sizes[parent | 1 << bit] < sizes[parent]).collect();
-            counted = Counted { rows: Vec::new(), slots: Vec::new(), derivatives: Vec::new() };
-            for (&leaf, &row) in leaves.iter().zip(rows) {
+            let slot = |leaf: u8| {
                 let parent = usize::from(leaf) & ((1 << bit) - 1);
-                if smaller_is_high[parent] == (usize::from(leaf) >> bit == 1) {
-                    counted.rows.push(row);
-                    counted.slots.push(parent as u8);
-                    counted.derivatives.push(derivatives[row as usize]);
-                }
-            }
+                (smaller_is_high[parent] == (usize::from(leaf) >> bit == 1)).then_some(parent as u8)
+            };
+            counted = chunks.par_iter().map(|chunk| chunk.counted(derivatives, slot)).collect();
         }
-        splits
     }
 
     /// The best split of one feature and its gain, if it has any.
@@ -128,6 +125,31 @@ impl Grower<'_> {
     }
 }
 
+impl Chunk {
+    /// Moves every row one level down; returns how many rows each leaf has.
+    fn descend(&mut self, split: BinSplit, bit: usize, column: &[u8]) -> Vec<usize> {
+        let mut sizes = vec![0; 2 << bit];
+        for (leaf, &row) in self.leaves.iter_mut().zip(&self.rows) {
+            *leaf |= u8::from(split.holds(column[row as usize])) << bit;
+            sizes[usize::from(*leaf)] += 1;
+        }
+        sizes
+    }
+
+    /// The rows whose leaf has a slot.
+    fn counted(&self, derivatives: &[[f32; 2]], slot: impl Fn(u8) -> Option<u8>) -> Counted {
+        let mut counted = Counted { rows: Vec::new(), slots: Vec::new(), derivatives: Vec::new() };
+        for (&leaf, &row) in self.leaves.iter().zip(&self.rows) {
+            if let Some(slot) = slot(leaf) {
+                counted.rows.push(row);
+                counted.slots.push(slot);
+                counted.derivatives.push(derivatives[row as usize]);
+            }
+        }
+        counted
+    }
+}
+
 impl BinSplit {
     /// The bit of a row whose bin this is.
     pub fn holds(self, bin: u8) -> bool {
@@ -139,13 +161,15 @@ fn add(sum: [f64; 2], cell: &[f64; 2]) -> [f64; 2] {
     [sum[0] + cell[0], sum[1] + cell[1]]
 }
 
-/// The histograms of the counted rows.
-fn count(column: &[u8], counted: &Counted, n_slots: usize) -> Vec<Cells> {
+/// The histograms of the counted rows, in their order.
+fn count(column: &[u8], counted: &[Counted], n_slots: usize) -> Vec<Cells> {
     let mut histogram = vec![[[0.0; 2]; 256]; n_slots];
-    for ((&row, &slot), &[g, h]) in counted.rows.iter().zip(&counted.slots).zip(&counted.derivatives) {
-        let cell = &mut histogram[usize::from(slot)][usize::from(column[row as usize])];
-        cell[0] += f64::from(g);
-        cell[1] += f64::from(h);
+    for chunk in counted {
+        for ((&row, &slot), &[g, h]) in chunk.rows.iter().zip(&chunk.slots).zip(&chunk.derivatives) {
+            let cell = &mut histogram[usize::from(slot)][usize::from(column[row as usize])];
+            cell[0] += f64::from(g);
+            cell[1] += f64::from(h);
+        }
     }
     histogram
 }
