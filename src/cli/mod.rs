@@ -22,7 +22,7 @@ use crate::serve::ServiceError;
 /// what has changed since the last run, in parallel where it can, and releases the results under
 /// `artifacts/`.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, propagate_version = true, after_help = EXAMPLES)]
+#[command(version, max_term_width = 100, propagate_version = true, disable_help_subcommand = true, after_help = EXAMPLES)]
 pub struct Cli {
     /// Work in this folder, as if started there
     #[arg(short = 'C', long = "directory", global = true, value_name = "DIR")]
@@ -36,7 +36,7 @@ const EXAMPLES: &str = "\
 Examples:
   recsys run pipelines/demo.yaml                       make data, train, compare; no network needed
   recsys run pipelines/music.yaml --var raw=DIR        the same on your own three Parquet files
-  recsys run --set als.factors=128                     change a parameter; only what depends on it runs
+  recsys run --set similar.n=20                        change a parameter; only what needs it runs
   recsys run --from als                                run `als` and what depends on it
   recsys run --dry-run                                 say what would run, and why
   recsys graph --format mermaid                        the picture of the pipeline

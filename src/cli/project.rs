@@ -34,7 +34,7 @@ pub struct PipelineArgs {
 }
 
 #[derive(Debug, Error, Diagnostic)]
-#[error("cannot enter the folder `{}`: {source}", path.display())]
+#[error("cannot enter the folder `{}`", path.display())]
 #[diagnostic(help("name an existing folder after `-C`"))]
 struct NoFolder {
     path: PathBuf,

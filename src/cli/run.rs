@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Args;
+use miette::Diagnostic;
 use signal_hook::consts::{SIGINT, SIGTERM};
+use thiserror::Error;
 
 use super::CommandError;
 use super::project::PipelineArgs;
@@ -28,7 +30,7 @@ use crate::workflow::store::Store;
 Examples:
   recsys run pipelines/demo.yaml
   recsys run pipelines/music.yaml --var raw=data/raw
-  recsys run --set als.factors=128 --dry-run     what would run, and why
+  recsys run --var factors=128 --dry-run         what would run, and why
   recsys run --from als                          `als` and everything after it
   recsys run --until split                       `split` and everything before it
   recsys run --only evaluate --force             just this step, even if nothing changed
@@ -70,6 +72,11 @@ pub struct RunArgs {
     serve: bool,
 }
 
+#[derive(Debug, Error, Diagnostic)]
+#[error("no step is left to run: `--from`, `--until` and `--only` have nothing in common")]
+#[diagnostic(help("`recsys graph` shows what depends on what; a step that serves runs only with `--serve`"))]
+struct NothingSelected;
+
 /// Runs the pipeline.
 ///
 /// # Errors
@@ -81,6 +88,9 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
     let mut selected = plan.select(&selection).map_err(|error| usage(error.into()))?;
     let named = |position: &usize| args.only.contains(&plan.steps[*position].name);
     selected.retain(|position| args.serve || !plan.steps[*position].kind.service || named(position));
+    if selected.is_empty() {
+        return Err(usage(NothingSelected.into()));
+    }
     plan.check_files(&spec, &selected, root).map_err(|error| usage(error.into()))?;
     let force = force(args, &plan)?;
     let failed = |error: Box<dyn miette::Diagnostic + Send + Sync>| CommandError::Failed(error);
@@ -136,7 +146,8 @@ fn show(plan: &Plan, forecasts: &[(usize, Forecast)]) {
             Forecast::Hit { reason: Reused::Restored } => ("HIT  ", "an earlier result fits".to_owned()),
             Forecast::Hit { .. } => ("HIT  ", "unchanged".to_owned()),
             Forecast::Maybe { after } => {
-                ("MAYBE", format!("not if {} makes the same bytes again", after.join(" and ")))
+                let make = if after.len() == 1 { "makes" } else { "make" };
+                ("MAYBE", format!("not if {} {make} the same bytes again", after.join(" and ")))
             }
         };
         println!("{word}  {:width$}  {reason}", plan.steps[*position].name);

@@ -97,17 +97,17 @@ impl Listener for Live {
 }
 
 fn show(bar: &ProgressBar, progress: &Progress) {
+    bar.set_message(format!("{}  {}", progress.unit, progress.note));
+    bar.set_position(progress.done);
     match progress.total {
         Some(total) => {
             if bar.length() != Some(total) {
-                bar.set_style(style("{spinner:.cyan} {prefix}  {bar:24.cyan/dim} {human_pos}/{human_len} {msg} {elapsed:.dim} {eta:.dim}"));
+                bar.set_style(style("{spinner:.cyan} {prefix}  {bar:24.cyan/dim} {human_pos}/{human_len} {msg} {elapsed:.dim} (ETA {eta})"));
                 bar.set_length(total);
             }
         }
         None => bar.set_style(style("{spinner:.cyan} {prefix}  {human_pos} {msg} {elapsed:.dim}")),
     }
-    bar.set_position(progress.done);
-    bar.set_message(format!("{}  {}", progress.unit, progress.note));
 }
 
 fn style(template: &str) -> ProgressStyle {

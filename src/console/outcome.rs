@@ -13,7 +13,7 @@ use crate::workflow::event::{Event, Reused, Tally};
 pub struct Outcome {
     rows: Vec<Row>,
     summaries: Vec<String>,
-    reused: usize,
+    restored: usize,
 }
 
 #[derive(Debug)]
@@ -31,8 +31,9 @@ impl Outcome {
             self.rows.push(Row { step: step.clone(), result, elapsed, outputs: outputs.to_vec() });
         };
         match event {
-            Event::StepReused { step, reason } => {
-                self.reused += 1;
+            Event::StepReused { step, reason, summary } => {
+                self.restored += usize::from(*reason == Reused::Restored);
+                self.summaries.extend(summary.clone());
                 let result = match reason {
                     Reused::Unchanged => "unchanged",
                     Reused::Restored => "from the store",
@@ -54,14 +55,16 @@ impl Outcome {
     pub fn render(&self, tally: &Tally) -> String {
         let all = self.rows.len();
         if tally.finished + tally.failed + tally.skipped == 0 && !tally.stopped {
-            return format!("nothing to do: {all} steps are up to date ({})\n", seconds(tally.elapsed));
+            let steps = if all == 1 { "1 step is" } else { &format!("{all} steps are") };
+            let restored = match self.restored {
+                0 => String::new(),
+                n => format!(", {n} of them with an earlier result from the store"),
+            };
+            let line = format!("nothing to do: {steps} up to date{restored} ({})\n", seconds(tally.elapsed));
+            return self.summaries() + &line;
         }
-        let mut text = table(&self.rows);
-        for summary in &self.summaries {
-            text.push('\n');
-            text.push_str(summary.trim_end());
-            text.push('\n');
-        }
+        let mut text = table(&self.rows) + "\n";
+        text.push_str(&self.summaries());
         let mut parts = vec![format!("{} ran", tally.finished)];
         for (count, what) in [(tally.reused, "reused"), (tally.failed, "failed"), (tally.skipped, "not run")]
         {
@@ -70,8 +73,15 @@ impl Outcome {
             }
         }
         let end = if tally.stopped && tally.failed + tally.skipped > 0 { "stopped" } else { "done" };
-        text.push_str(&format!("\n{end} in {}: {}\n", seconds(tally.elapsed), parts.join(", ")));
+        text.push_str(&format!("{end} in {}: {}\n", seconds(tally.elapsed), parts.join(", ")));
         text
+    }
+}
+
+impl Outcome {
+    /// What steps have to say, now or when they ran.
+    fn summaries(&self) -> String {
+        self.summaries.iter().map(|summary| format!("{}\n\n", summary.trim_end())).collect()
     }
 }
 

@@ -84,7 +84,7 @@ evaluate:
   uses: evaluate
   inputs:
     test: split.test_matrix
-    train: split.history_matrix
+    history: split.history_matrix
     items: preprocess.items
     users: preprocess.users
     lists: { popularity: popularity.candidates, als: als.candidates, ranked: rank.recommendations }
@@ -92,11 +92,7 @@ evaluate:
 ";
     const INPUTS: &'static [InputPort] = &[
         InputPort::new("test", &[MATRIX], "what users chose in the test period"),
-        InputPort::new(
-            "train",
-            &[MATRIX],
-            "all that the models could know: the history before the test period",
-        ),
+        InputPort::new("history", &[MATRIX], "all that the models could know: train and target").trains(),
         InputPort::new("items", &[ITEMS], "track groups and genres, for diversity"),
         InputPort::new("users", &[USERS], "ids of the users"),
         InputPort::new(
@@ -140,7 +136,7 @@ evaluate:
             UnknownBaseline { name, hint }
         })?;
         let test = npz::read_matrix(ctx.input("test"))?;
-        let history = npz::read_matrix(ctx.input("train"))?;
+        let history = npz::read_matrix(ctx.input("history"))?;
         let catalog = catalog::read(ctx.input("items"))?;
         let ids = Ids::read(ctx.input("users"), ctx.input("items"))?;
         let evaluator = Evaluator::new(self.protocol(), &test, &history, &catalog)?;
@@ -293,7 +289,7 @@ mod tests {
         write("popularity.parquet", recommendations.unwrap());
         let inputs = [
             ("test", "test.npz"),
-            ("train", "train.npz"),
+            ("history", "train.npz"),
             ("items", "items.parquet"),
             ("users", "users.parquet"),
             ("lists", "als.parquet"),

@@ -139,11 +139,13 @@ rank:
   with: { n: 100, iterations: 300, learning_rate: 0.1, depth: 6 }
 ";
     const INPUTS: &'static [InputPort] = &[
-        InputPort::new("train_events", &[EVENTS], "what users did before the target period").trains(),
+        InputPort::new("train_events", &[EVENTS], "what users did before the target period").train_only(),
         InputPort::new("target_events", &[EVENTS], "what they did in it: the labels").trains(),
         InputPort::new("items", &[ITEMS], "Artists, genres and track groups of the items"),
         InputPort::new("users", &[USERS], "the users and their external ids"),
-        InputPort::new("train_candidates", &[CANDIDATES], "lists of models fitted on train").many().trains(),
+        InputPort::new("train_candidates", &[CANDIDATES], "lists of models fitted on train")
+            .many()
+            .train_only(),
         InputPort::new("candidates", &[CANDIDATES], "lists of the same models, refitted on train + target")
             .many(),
     ];

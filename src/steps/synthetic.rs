@@ -24,7 +24,12 @@ raw:
     const INPUTS: &'static [InputPort] = &[];
     const OUTPUTS: &'static [OutputPort] = &[
         OutputPort::new("tracks", RAW_TRACKS, "parquet", "tracks with their albums, artists and genres"),
-        OutputPort::new("catalog", RAW_CATALOG, "parquet", "names of tracks, albums, artists and genres"),
+        OutputPort::new(
+            "catalog_names",
+            RAW_CATALOG,
+            "parquet",
+            "names of tracks, albums, artists and genres",
+        ),
         OutputPort::new("interactions", RAW_INTERACTIONS, "parquet", "who listened to what on which day"),
     ];
 
@@ -41,7 +46,7 @@ raw:
     fn run(&self, ctx: &Context<'_>) -> Result<(), StepError> {
         let world = World::new(self)?;
         write(ctx, "tracks", &tracks_schema(), None, |sink| world.tracks(sink))?;
-        write(ctx, "catalog", &catalog_schema(), None, |sink| world.catalog(sink))?;
+        write(ctx, "catalog_names", &catalog_schema(), None, |sink| world.catalog(sink))?;
         let total = Some(self.interactions);
         write(ctx, "interactions", &interactions_schema(), total, |sink| world.interactions(sink))
     }

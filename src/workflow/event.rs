@@ -28,6 +28,8 @@ pub enum Event {
         step: String,
         /// Why nothing had to run.
         reason: Reused,
+        /// The text that it left for the end of a run.
+        summary: Option<String>,
     },
     /// A released file had been changed or deleted, and was put back.
     ArtifactRestored {

@@ -211,7 +211,11 @@ impl<'a> Run<'a> {
                 &self.options.force,
             ) {
                 Decision::Reuse(result, reason) => {
-                    self.tell(Event::StepReused { step: step.name.clone(), reason });
+                    self.tell(Event::StepReused {
+                        step: step.name.clone(),
+                        reason,
+                        summary: result.notes.summary.clone(),
+                    });
                     self.keep(position, &result)?;
                     self.tally.reused += 1;
                 }
@@ -367,7 +371,11 @@ impl<'a> Run<'a> {
             };
             self.keep(position, &result)?;
             self.states[position] = State::Outside;
-            self.tell(Event::StepReused { step: step.name.clone(), reason: Reused::AsReleased });
+            self.tell(Event::StepReused {
+                step: step.name.clone(),
+                reason: Reused::AsReleased,
+                summary: None,
+            });
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 /// The runner could not read or write one of its files.
 #[derive(Debug, Error, Diagnostic)]
-#[error("cannot {action} `{}`: {source}", path.display())]
+#[error("cannot {action} `{}`", path.display())]
 #[diagnostic(code(recsys::files), help("{}", help(source)))]
 pub struct FilesError {
     action: &'static str,

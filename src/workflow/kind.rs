@@ -89,6 +89,17 @@ pub enum Role {
     Test,
 }
 
+impl Role {
+    /// Its name in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Target => "target",
+            Self::Test => "test",
+        }
+    }
+}
+
 /// A named input of a kind.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct InputPort {
@@ -98,8 +109,8 @@ pub struct InputPort {
     pub accepts: &'static [&'static str],
     /// How many artifacts it takes.
     pub arity: Arity,
-    /// Whether something is learned from it: data of the test period is refused.
-    pub trains: bool,
+    /// Periods whose data must not reach it.
+    pub refuses: &'static [Role],
     /// One sentence for the reference.
     pub about: &'static str,
 }
@@ -107,7 +118,7 @@ pub struct InputPort {
 impl InputPort {
     /// An input that must be there.
     pub const fn new(name: &'static str, accepts: &'static [&'static str], about: &'static str) -> Self {
-        Self { name, accepts, arity: Arity::One, trains: false, about }
+        Self { name, accepts, arity: Arity::One, refuses: &[], about }
     }
 
     /// May be left out.
@@ -120,9 +131,14 @@ impl InputPort {
         Self { arity: Arity::Many, ..self }
     }
 
-    /// Something is learned from it.
+    /// Something is learned from it: no data of the test period.
     pub const fn trains(self) -> Self {
-        Self { trains: true, ..self }
+        Self { refuses: &[Role::Test], ..self }
+    }
+
+    /// It must not know the labels of the ranker either: train data only.
+    pub const fn train_only(self) -> Self {
+        Self { refuses: &[Role::Target, Role::Test], ..self }
     }
 }
 
@@ -315,17 +331,6 @@ impl Context<'static> {
             cancelled: &NOT_CANCELLED,
             notes: Mutex::default(),
         }
-    }
-
-    /// The same with named files behind an input that takes many.
-    pub fn with_many(
-        mut self,
-        port: &'static str,
-        files: impl IntoIterator<Item = (&'static str, PathBuf)>,
-    ) -> Self {
-        let files = files.into_iter().map(|(name, path)| (name.to_owned(), path)).collect();
-        self.inputs.insert(port.to_owned(), files);
-        self
     }
 }
 

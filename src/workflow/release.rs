@@ -96,7 +96,9 @@ impl Release {
             match (&found, released) {
                 (None, Some(_)) => restored.push((path.clone(), Restored::Missing)),
                 (Some(found), Some(released))
-                    if *found != released.object.digest && *found != object.digest =>
+                    if *found != released.object.digest
+                        && *found != object.digest
+                        && !self.released_elsewhere(path, found) =>
                 {
                     restored.push((path.clone(), Restored::Modified));
                 }
@@ -107,6 +109,17 @@ impl Release {
         let released = Released { fingerprint: result.fingerprint.clone(), outputs };
         self.manifest.steps.insert(step.to_owned(), released);
         Ok(restored)
+    }
+
+    /// Whether another pipeline of the project released this file with these bytes.
+    fn released_elsewhere(&self, path: &Path, digest: &Digest) -> bool {
+        let folder = self.path.parent().map(fs::read_dir);
+        let entries = folder.into_iter().flatten().flatten().flatten();
+        entries.map(|entry| entry.path()).filter(|other| *other != self.path).any(|other| {
+            let manifest: Option<Manifest> = read_json(&other);
+            let files = manifest.iter().flat_map(|m| m.steps.values()).flat_map(|step| step.outputs.values());
+            files.into_iter().any(|file| file.path == path && file.object.digest == *digest)
+        })
     }
 
     /// Forgets steps that the pipeline no longer has; their files stay.

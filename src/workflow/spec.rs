@@ -102,10 +102,12 @@ pub struct Override {
 #[derive(Debug, Error, Diagnostic)]
 pub enum SpecError {
     /// The file cannot be read.
-    #[error("cannot read `{}`: {source}", path.display())]
+    #[error("cannot read `{}`", path.display())]
     #[diagnostic(
         code(recsys::pipeline::unreadable),
-        help("name a pipeline file: `recsys run pipelines/demo.yaml`, or set RECSYS_PIPELINE")
+        help(
+            "check the path; a pipeline is named after the command, as in `recsys run pipelines/demo.yaml`, or by RECSYS_PIPELINE"
+        )
     )]
     Unreadable {
         /// The file.

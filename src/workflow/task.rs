@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use miette::Diagnostic;
 use thiserror::Error;
@@ -16,6 +16,9 @@ use super::fingerprint::Fingerprint;
 use super::kind::{Context, Notes, Progress, StepError};
 use super::plan::PlannedStep;
 use super::store::{StepResult, Store};
+
+/// Progress is written to the log no more often than this.
+const BETWEEN_LINES: Duration = Duration::from_millis(100);
 
 /// Everything that one try needs.
 pub struct Task<'a> {
@@ -92,7 +95,17 @@ impl Task<'_> {
                 (output.port.clone(), staging.path().join(format!("{}-{name}", output.port)))
             })
             .collect();
+        let span = tracing::Span::current();
+        let logged: Mutex<Option<Instant>> = Mutex::new(None);
         let progress = |progress: Progress| {
+            let mut last = logged.lock().unwrap_or_else(PoisonError::into_inner);
+            if last.is_none_or(|last| last.elapsed() > BETWEEN_LINES) || progress.total == Some(progress.done)
+            {
+                *last = Some(Instant::now());
+                let Progress { done, total, unit, note } = &progress;
+                span.in_scope(|| tracing::info!(done, total, unit, note, "progress"));
+            }
+            drop(last);
             self.listener.hear(&Event::StepProgressed { step: self.step.name.clone(), progress });
         };
         let ctx = Context {

@@ -132,6 +132,20 @@ fn an_output_edited_by_hand_is_named_and_restored() {
 }
 
 #[test]
+fn two_pipelines_may_write_one_path_in_turn_without_a_false_alarm() {
+    let project = project();
+    project.write(
+        "pipelines/other.yaml",
+        &PIPELINE.replace("name: words", "name: other").replace("sort {{", "sort -r {{"),
+    );
+    assert_eq!(project.run(&["pipelines/other.yaml"]).ran().len(), 2);
+    let back = project.run(&[]);
+    assert!(back.ran().is_empty());
+    assert!(!back.stderr.contains("modified"), "{}", back.stderr);
+    assert_eq!(project.read("artifacts/sorted.txt"), "a\nb\n");
+}
+
+#[test]
 fn damaged_bytes_in_the_store_are_never_used() {
     let project = project();
     // The artifact may share its bytes with the store: writing through it damages both.
@@ -174,6 +188,8 @@ fn from_until_only_and_force_select_steps() {
     assert_eq!(project.run(&["--until", "count", "--force"]).ran(), ["sort", "count"]);
     assert_eq!(project.run(&["--only", "first", "--force"]).ran(), ["first"]);
     assert_eq!(project.run(&["--force", "count"]).ran(), ["count"]);
+    let none = project.call(&["run", "--until", "sort", "--from", "count"]);
+    assert_eq!(none.says("no step is left to run").code, 2);
     let nothing_released = Project::with(PIPELINE);
     nothing_released.write("words.txt", "a\n");
     let call = nothing_released.call(&["run", "--from", "count"]);

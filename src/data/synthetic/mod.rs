@@ -36,7 +36,7 @@ const DAYS: Day = 365;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Synthetic {
-    /// Rows of the interactions, exactly. The default makes a demo that a whole pipeline finishes in about a minute.
+    /// Rows of the interactions, exactly. The default makes a demo that a whole pipeline finishes in seconds.
     #[schemars(range(min = 1_000, max = 200_000_000))]
     pub interactions: u64,
     /// Number of users; by default it follows from `interactions` (300 thousand: about 3,500; 200 million: 1.25 million).

@@ -1,4 +1,4 @@
-//! Which period data comes from, followed along the edges: nothing learns from the test period.
+//! Which period data comes from, followed along the edges: nothing learns from what it is judged by.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use crate::workflow::fault::Fault;
 use crate::workflow::kind::Role;
 use crate::workflow::spec::Spec;
 
-/// Every edge that brings data of the test period to an input that trains.
+/// Every edge that brings data of a period to an input that refuses it.
 pub fn leaks(spec: &Spec, steps: &[PlannedStep], order: &[usize]) -> Vec<Fault> {
     let mut inherited: Vec<BTreeSet<Role>> = vec![BTreeSet::new(); steps.len()];
     let mut faults = Vec::new();
@@ -17,19 +17,28 @@ pub fn leaks(spec: &Spec, steps: &[PlannedStep], order: &[usize]) -> Vec<Fault> 
         for input in &step.inputs {
             let Source::Step { step: writer, port } = &input.source else { continue };
             let found = roles_of(&steps[*writer], port, &inherited[*writer]);
-            let trains = step.kind.input(&input.port).is_some_and(|port| port.trains);
-            if trains && found.contains(&Role::Test) {
+            let refused = step.kind.input(&input.port).map_or(&[][..], |port| port.refuses);
+            if let Some(role) = refused.iter().rev().find(|role| found.contains(role)) {
                 let written = spec.steps[position]
                     .inputs
                     .iter()
                     .find(|written| written.port.value == input.port && written.name == input.name);
                 let span = written.map_or(0..0, |written| written.reference.span.clone());
                 let message = format!(
-                    "data of the test period reaches `{}.{}`, which trains: the evaluation would be worthless",
+                    "data of the {} period reaches `{}.{}`, which must not know it",
+                    role.name(),
                     step.name,
                     input.label()
                 );
-                faults.push(Fault::new(span, message).help("take the train or target output of the split"));
+                let help = match role {
+                    Role::Test => {
+                        "it would learn what it is evaluated on: take the train, target or history output of the split"
+                    }
+                    _ => {
+                        "the ranker would learn from its own labels: take what was made from the train output of the split"
+                    }
+                };
+                faults.push(Fault::new(span, message).help(help));
             }
             roles.extend(found);
         }
