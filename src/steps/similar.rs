@@ -24,7 +24,7 @@ similar:
   with: { n: 50 }
 ";
     const INPUTS: &'static [InputPort] = &[
-        InputPort::new("model", &[FACTORS], "A model with item factors"),
+        InputPort::new("model", &[FACTORS], "a model with item factors"),
         InputPort::new("items", &[ITEMS], "the tracks behind the item indices"),
     ];
     const OUTPUTS: &'static [OutputPort] = &[OutputPort::new(

@@ -135,7 +135,9 @@ impl Task<'_> {
 
     /// Runs the step within as many threads as it declares, or in the pool that all steps share.
     fn with_threads(&self, ctx: &Context<'_>) -> Result<(), StepError> {
-        let pool = self.step.threads.map(|n| rayon::ThreadPoolBuilder::new().num_threads(n).build());
+        let cores = std::thread::available_parallelism().map_or(1, Into::into);
+        let threads = self.step.threads.map(|threads| threads.min(cores));
+        let pool = threads.map(|n| rayon::ThreadPoolBuilder::new().num_threads(n).build());
         match pool {
             Some(Ok(pool)) => pool.install(|| self.step.runnable.run(ctx)),
             // Without a pool of its own a step is slower or faster, never different.
