@@ -141,7 +141,7 @@ rank:
     const INPUTS: &'static [InputPort] = &[
         InputPort::new("train_events", &[EVENTS], "what users did before the target period").train_only(),
         InputPort::new("target_events", &[EVENTS], "what they did in it: the labels").trains(),
-        InputPort::new("items", &[ITEMS], "Artists, genres and track groups of the items"),
+        InputPort::new("items", &[ITEMS], "artists, genres and track groups of the items"),
         InputPort::new("users", &[USERS], "the users and their external ids"),
         InputPort::new("train_candidates", &[CANDIDATES], "lists of models fitted on train")
             .many()
@@ -159,7 +159,7 @@ rank:
         ),
         OutputPort::new("importances", IMPORTANCES, "parquet", "how much each feature matters, in percent"),
         OutputPort::new("importances_plot", PICTURE, "png", "the same as a picture"),
-        OutputPort::new("report", REPORT, "json", "Rows, positives, and quality on held-out users"),
+        OutputPort::new("report", REPORT, "json", "rows, positives, and quality on held-out users"),
     ];
 
     fn check(&self) -> Result<(), ParameterFault> {

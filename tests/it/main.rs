@@ -1,5 +1,11 @@
 //! The one integration-test binary: one module a topic.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on should say so and stop"
+)]
+
 mod architecture;
 mod bad_input;
 mod cache;

@@ -1,3 +1,5 @@
+//! The trainer learns what it can, the same bits at any thread count, and its file says it all.
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -125,7 +127,7 @@ fn constant_features_alone_leave_a_constant_model() {
     let train = Samples {
         features: Features::new(vec![Feature::real("constant", vec![1.0; 4])]),
         labels: vec![1.0, 0.0, 0.0, 0.0],
-        groups: vec![0..4],
+        groups: std::iter::once(0..4).collect(),
     };
     let model = Boosting::default().fit(&[], &train, None, go_on).unwrap().model;
     assert!(model.trees.is_empty());

@@ -238,25 +238,22 @@ impl Edges<'_> {
 
     fn source(&self, input: &InputSpec, accepts: Option<&[&str]>, faults: &mut Vec<Fault>) -> Option<Source> {
         let reference = &input.reference;
-        if let Some((name, port)) = reference.value.split_once('.') {
-            if let Some(writer) = self.spec.steps.iter().position(|step| step.name == name) {
-                if let Some(output) = self.outputs[writer].iter().find(|output| output.port == port) {
-                    return self.typed(writer, &output.port, input, accepts, faults);
-                }
-                if self.kinds[writer].is_some() {
-                    faults.push(
-                        Fault::new(
-                            reference.span.clone(),
-                            format!("the step `{name}` has no output `{port}`"),
-                        )
+        if let Some((name, port)) = reference.value.split_once('.')
+            && let Some(writer) = self.spec.steps.iter().position(|step| step.name == name)
+        {
+            if let Some(output) = self.outputs[writer].iter().find(|output| output.port == port) {
+                return self.typed(writer, &output.port, input, accepts, faults);
+            }
+            if self.kinds[writer].is_some() {
+                faults.push(
+                    Fault::new(reference.span.clone(), format!("the step `{name}` has no output `{port}`"))
                         .help(did_you_mean(
                             port,
                             self.outputs[writer].iter().map(|output| output.port.as_str()),
                         )),
-                    );
-                }
-                return None;
+                );
             }
+            return None;
         }
         let path = Path::new(&reference.value);
         if let Some((writer, port)) = normal(path).and_then(|path| self.writers.get(path.as_path()).copied())
