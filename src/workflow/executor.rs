@@ -3,6 +3,7 @@
 //! async here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -77,7 +78,10 @@ pub enum RunError {
 /// When the run cannot go on at all; a failed step is told as an event and counted in the tally.
 pub fn run(plan: &Plan, options: &Options, world: &World<'_>) -> Result<Tally, RunError> {
     let started = Instant::now();
-    let _lock = world.store.lock(|| world.listener.hear(&Event::RunWaited))?;
+    let stopped = || world.stop.load(Ordering::Relaxed);
+    let Some(lock) = world.store.lock(|| world.listener.hear(&Event::RunWaited), stopped)? else {
+        return Ok(Tally { stopped: true, skipped: options.selected.len(), ..Tally::default() });
+    };
     world.store.clear_staging();
     let release = Release::open(world.root, &plan.name);
     let (sender, receiver) = channel();
@@ -89,6 +93,7 @@ pub fn run(plan: &Plan, options: &Options, world: &World<'_>) -> Result<Tally, R
         options,
         world,
         release,
+        lock: Some(lock),
         states: states.collect(),
         made: BTreeMap::new(),
         free: options.jobs.max(1),
@@ -101,9 +106,7 @@ pub fn run(plan: &Plan, options: &Options, world: &World<'_>) -> Result<Tally, R
         steps: options.selected.iter().map(|&position| plan.steps[position].name.clone()).collect(),
     });
     std::thread::scope(|scope| run.work(scope, &receiver))?;
-    run.release.retain(|name| plan.steps.iter().any(|step| step.name == name));
-    run.release.save()?;
-    world.store.digests().save()?;
+    run.settle()?;
     run.tally.elapsed = started.elapsed();
     run.tell(Event::RunFinished { tally: run.tally });
     Ok(run.tally)
@@ -114,6 +117,8 @@ struct Run<'a> {
     options: &'a Options,
     world: &'a World<'a>,
     release: Release,
+    /// Held until nothing but services is left to run.
+    lock: Option<File>,
     states: Vec<State>,
     made: BTreeMap<(usize, String), Digest>,
     free: usize,
@@ -222,6 +227,11 @@ impl<'a> Run<'a> {
                 Decision::Run(fingerprint, reason) => {
                     let threads = step.threads.unwrap_or(1).min(self.options.jobs.max(1));
                     if threads <= self.free {
+                        if step.kind.service {
+                            // Others may run, and release, while this one serves.
+                            self.settle()?;
+                            self.lock = None;
+                        }
                         self.free -= threads;
                         self.start(scope, position, fingerprint, reason, 1, threads);
                     }
@@ -377,6 +387,15 @@ impl<'a> Run<'a> {
                 summary: None,
             });
         }
+        Ok(())
+    }
+
+    /// Writes down what is released and what is known of files.
+    fn settle(&mut self) -> Result<(), RunError> {
+        let plan = self.plan;
+        self.release.retain(|name| plan.steps.iter().any(|step| step.name == name));
+        self.release.save()?;
+        self.world.store.digests().save()?;
         Ok(())
     }
 

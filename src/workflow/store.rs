@@ -24,6 +24,9 @@ use super::kind::Notes;
 /// Changes when the layout of the folder changes; an older folder is then not read.
 const LAYOUT: &str = "v1";
 
+/// How often a waiting run looks whether the project is free.
+const LOCK_POLL: Duration = Duration::from_millis(50);
+
 /// The store of one project.
 pub struct Store {
     folder: PathBuf,
@@ -192,18 +195,28 @@ impl Store {
     }
 
     /// Waits until no other run is at work in this project; dropping the file lets the next one in.
+    /// Nothing when the wait was `stopped`.
     ///
     /// # Errors
     /// When the lock file cannot be opened.
-    pub fn lock(&self, waiting: impl FnOnce()) -> Result<File, FilesError> {
+    pub fn lock(
+        &self,
+        waiting: impl FnOnce(),
+        stopped: impl Fn() -> bool,
+    ) -> Result<Option<File>, FilesError> {
         let path = self.folder.join("lock");
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(FilesError::new("open", &path))?;
         if file.try_lock().is_err() {
             waiting();
-            file.lock().map_err(FilesError::new("lock", &path))?;
+            while file.try_lock().is_err() {
+                if stopped() {
+                    return Ok(None);
+                }
+                std::thread::sleep(LOCK_POLL);
+            }
         }
-        Ok(file)
+        Ok(Some(file))
     }
 
     fn take(&self, path: &Path) -> Result<Object, FilesError> {

@@ -84,6 +84,18 @@ fn a_second_run_waits_and_runs_nothing_twice() {
 }
 
 #[test]
+fn a_run_that_waits_for_another_can_be_stopped() {
+    let project = Project::with(SLOW);
+    project.write("text.txt", "one\n");
+    let first = begun(&project);
+    let second = project.command(&["run"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    send(&second, Signal::TERM);
+    assert_eq!(Call::of(second.wait_with_output().unwrap()).code, 130);
+    assert_eq!(Call::of(first.wait_with_output().unwrap()).ran(), ["slow"]);
+}
+
+#[test]
 fn a_full_disk_is_named_and_earlier_artifacts_stay() {
     let project = Project::with(
         "vars: { n: 1 }\nsteps:\n  fill:\n    outputs: { out: artifacts/out.txt }\n    run: head -c {{ vars.n }} /dev/zero > {{ outputs.out }}\n",
