@@ -64,7 +64,10 @@ pub struct Release {
 impl Release {
     /// Opens the release of a pipeline in the project folder `root`.
     pub fn open(root: &Path, pipeline: &str) -> Self {
-        let path = root.join("artifacts").join(format!("manifest.{pipeline}.json"));
+        // A name may hold anything; a file name must not lead out of the folder.
+        let safe = |c: char| if c.is_alphanumeric() || c == '-' || c == '_' { c } else { '_' };
+        let name: String = pipeline.chars().map(safe).collect();
+        let path = root.join("artifacts").join(format!("manifest.{name}.json"));
         let saved: Manifest = read_json(&path).unwrap_or_default();
         let manifest = Manifest { pipeline: pipeline.to_owned(), steps: saved.steps.clone() };
         Self { root: root.to_owned(), path, manifest, saved }

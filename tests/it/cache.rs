@@ -146,6 +146,14 @@ fn two_pipelines_may_write_one_path_in_turn_without_a_false_alarm() {
 }
 
 #[test]
+fn a_pipeline_name_does_not_lead_out_of_the_release() {
+    let project = Project::with(&PIPELINE.replace("name: words", "name: ../../words"));
+    project.write("words.txt", "a\n").run(&[]);
+    assert!(project.path("artifacts/manifest.______words.json").is_file());
+    assert!(project.run(&[]).ran().is_empty());
+}
+
+#[test]
 fn damaged_bytes_in_the_store_are_never_used() {
     let project = project();
     // The artifact may share its bytes with the store: writing through it damages both.
