@@ -61,13 +61,13 @@ pub enum RankingError {
     /// Nothing to learn from.
     #[error(
         "no candidate of the train period was chosen in the target period: \
-         {users} users with candidates, {target_pairs} events in the target period"
+         {users} users, {target_pairs} events in the target period"
     )]
     #[diagnostic(help(
         "make the target period longer (`split`), or let the base models propose more candidates (`n`)"
     ))]
     NoPositives {
-        /// Users with candidates.
+        /// Users there are.
         users: usize,
         /// Events of the target period.
         target_pairs: usize,

@@ -133,3 +133,59 @@ fn staircase(model: &Ranks<'_>, weights: Weights) -> Vec<Tree> {
     }
     trees
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::boosting::{BoostedTrees, FeatureInfo, FeatureKind, Features, Missing};
+
+    /// Users that choose the item at rank r of model `a` with chance ∝ 1/r; model `b` knows nothing.
+    fn samples() -> Samples {
+        let (mut a, mut b, mut labels, mut groups) = (vec![], vec![], vec![], vec![]);
+        let n_ranks = 40;
+        let total: f64 = (1..=n_ranks).map(|rank| 1.0 / f64::from(rank)).sum();
+        for rank in 1..=n_ranks {
+            for user in 0..(1000.0 / f64::from(rank) / total).round() as usize {
+                groups.push(labels.len()..labels.len() + n_ranks as usize);
+                for row in 1..=n_ranks {
+                    let unknown = (user + row as usize).is_multiple_of(2);
+                    a.push(row as f32);
+                    b.push(if unknown { f32::NAN } else { (row * 7 % 13) as f32 + 1.0 });
+                    labels.push(f32::from(u8::from(row == rank)));
+                }
+            }
+        }
+        let features = Features::new(vec![Feature::real("a_rank", a), Feature::real("b_rank", b)]);
+        Samples { features, labels, groups }
+    }
+
+    #[test]
+    fn a_staircase_follows_the_logarithm_of_the_rank() {
+        let samples = samples();
+        let info = |name: &str| FeatureInfo { name: name.to_owned(), kind: FeatureKind::Real(Missing::Low) };
+        for loss in [Loss::QuerySoftMax, Loss::Logloss] {
+            let trees = trees(&["a".to_owned(), "b".to_owned()], &samples, loss);
+            let features = vec![info("a_rank"), info("b_rank")];
+            let model = BoostedTrees { features, trees, scale: 1.0, bias: 0.0, loss: Some(loss) };
+            let scores = model.score(&samples.features).unwrap();
+            assert!(scores.iter().all(|score| score.is_finite()));
+            // The chance falls as 1/rank, so the score falls as −ln(rank), log-odds a little faster.
+            for rank in [2usize, 5, 10, 40] {
+                let falls = scores[..40 * 400].chunks(40).map(|user| user[rank - 1] - user[0]);
+                let fall = falls.sum::<f64>() / 400.0;
+                assert!((fall + (rank as f64).ln()).abs() < 0.35, "{loss:?}, rank {rank}: {fall}");
+            }
+            assert_eq!(model.trees[0].leaf_weights.iter().sum::<f64>(), samples.labels.len() as f64);
+        }
+    }
+
+    #[test]
+    fn without_ranks_there_is_no_prior() {
+        let samples = Samples {
+            features: Features::new(vec![Feature::real("x", vec![1.0, 2.0])]),
+            labels: vec![0.0, 1.0],
+            groups: std::iter::once(0..2).collect(),
+        };
+        assert!(trees(&["a".to_owned()], &samples, Loss::QuerySoftMax).is_empty());
+    }
+}

@@ -5,6 +5,8 @@
 //! The same features on both sides, one period apart.
 
 mod tables;
+#[cfg(test)]
+mod tests;
 
 use std::ops::ControlFlow;
 
@@ -136,7 +138,7 @@ rank:
     train_candidates: { popularity: popularity_train.candidates, als: als_train.candidates }
     candidates: { popularity: popularity.candidates, als: als.candidates }
   outputs: { model: artifacts/catboost_ranker.json }
-  with: { n: 100, iterations: 300, learning_rate: 0.1, depth: 6 }
+  with: { n: 100, iterations: 500, learning_rate: 0.1, depth: 4 }
 ";
     const INPUTS: &'static [InputPort] = &[
         InputPort::new("train_events", &[EVENTS], "what users did before the target period").train_only(),
