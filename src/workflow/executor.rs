@@ -270,7 +270,7 @@ impl<'a> Run<'a> {
             // The loop always outlives its tasks, so somebody is there to receive.
             let _ = sender.send((position, task.run()));
         });
-        let deadline = step.timeout.map(|timeout| Instant::now() + timeout);
+        let deadline = step.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         self.states[position] = State::Running { cancelled, deadline, attempt, reason, threads };
     }
 

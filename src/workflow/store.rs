@@ -190,7 +190,7 @@ impl Store {
 
     /// Where the bytes of a digest lie.
     pub fn object_path(&self, digest: &Digest) -> PathBuf {
-        let (prefix, rest) = digest.as_str().split_at(2);
+        let (prefix, rest) = digest.as_str().split_at_checked(2).unwrap_or(("damaged", "damaged"));
         self.folder.join("objects").join(prefix).join(rest)
     }
 

@@ -64,6 +64,14 @@ fn two_steps_that_write_one_path_are_refused() {
 }
 
 #[test]
+fn a_step_may_not_write_over_what_people_wrote() {
+    for path in ["pipelines/music.yaml", "cache/v1/objects", "../outside", "/tmp/outside"] {
+        let project = Project::with(&format!("steps: {{ a: {{ run: 'true', outputs: {{ x: {path} }} }} }}"));
+        assert_eq!(project.call(&["run"]).code, 2, "{path}");
+    }
+}
+
+#[test]
 fn a_duplicate_key_and_broken_yaml_have_a_place() {
     Project::with("steps:\n  a: { run: x }\n  a: { run: y }\n").call(&["run"]).says("music.yaml:3:3");
     Project::with("steps: [\n").call(&["run"]).says("music.yaml:");

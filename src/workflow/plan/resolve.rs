@@ -9,6 +9,9 @@ use crate::workflow::kind::{Arity, Kind, Runnable};
 use crate::workflow::parameters;
 use crate::workflow::spec::{InputSpec, Spec, StepSpec};
 
+/// Folders of the project that hold what people wrote, or what the runner keeps for itself.
+const RESERVED: [&str; 6] = ["cache", "pipelines", "configs", "services", "src", "tests"];
+
 /// Every step that could be resolved, in the order of the file; what is wrong goes to `faults`.
 pub fn resolve(
     spec: &Spec,
@@ -137,6 +140,13 @@ fn plan_outputs(step: &StepSpec, kind: Option<&Kind>, faults: &mut Vec<Fault>) -
             continue;
         }
         match normal(Path::new(&path.value)) {
+            Some(normal) if RESERVED.iter().any(|folder| normal.starts_with(folder)) => faults.push(
+                Fault::new(
+                    path.span.clone(),
+                    format!("`{}` lies in a folder that no step may write into", path.value),
+                )
+                .help("write under `artifacts/`"),
+            ),
             Some(normal) => {
                 outputs.insert(port.value.clone(), normal);
             }
