@@ -13,8 +13,21 @@ use super::release::Restored;
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// Another run holds the project; this one waits for it.
-    RunWaited,
+    /// Another run of the pipeline is at work; this one waits for it.
+    RunWaited {
+        /// The name of the other run, when it has told it.
+        run: Option<String>,
+    },
+    /// While waiting: the other run told something.
+    RunFollowed {
+        /// What happened there.
+        event: Box<Event>,
+    },
+    /// Another run makes what this step would make; this one waits for it.
+    StepWaited {
+        /// Its name.
+        step: String,
+    },
     /// A run began.
     RunStarted {
         /// Name of the pipeline.
@@ -83,6 +96,11 @@ pub enum Event {
         /// Whether it will be tried again.
         will_retry: bool,
     },
+    /// A step was stopped together with the run.
+    StepStopped {
+        /// Its name.
+        step: String,
+    },
     /// A step could not run because one before it failed or the run was stopped.
     StepSkipped {
         /// Its name.
@@ -117,13 +135,21 @@ pub enum Reason {
 }
 
 /// Why a step did not have to run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reused {
     /// Nothing it depends on changed since the release.
     Unchanged,
-    /// An earlier result fits: the edit was taken back, or another step made the same.
-    Restored,
+    /// Steps before it ran and made the same bytes again.
+    CutOff {
+        /// Those steps.
+        after: Vec<String>,
+    },
+    /// An earlier result fits: the edit was taken back, or another step or run made the same.
+    Restored {
+        /// What changed since the release.
+        changes: Vec<Change>,
+    },
     /// It lies before the selected steps and was taken as it is.
     AsReleased,
 }

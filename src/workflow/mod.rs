@@ -5,12 +5,14 @@
 
 pub mod config;
 pub mod decide;
+pub mod digest;
 pub mod digests;
 pub mod event;
 pub mod executor;
 pub mod fault;
 pub mod files;
 pub mod fingerprint;
+pub mod forecast;
 pub mod history;
 pub mod kind;
 pub mod parameters;
@@ -18,6 +20,7 @@ pub mod plan;
 pub mod process;
 pub mod release;
 pub mod render;
+pub mod resources;
 pub mod spec;
 pub mod store;
 mod task;
