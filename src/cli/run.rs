@@ -70,6 +70,10 @@ pub struct RunArgs {
     /// Start the steps that serve when everything else is done, until Ctrl-C
     #[arg(long)]
     serve: bool,
+
+    /// How to tell of the run
+    #[arg(long, env = "RECSYS_LOG_FORMAT", value_enum, default_value_t = console::LogFormat::Text)]
+    log_format: console::LogFormat,
 }
 
 #[derive(Debug, Error, Diagnostic)]
@@ -111,16 +115,15 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
         }
     }
     let record = RunRecord::new(&store.runs());
-    let logs = record.folder().to_owned();
-    let listeners: Vec<Box<dyn Listener>> = vec![Box::new(record), console::listener()];
+    let logs = record.logs();
+    let listeners: Vec<Box<dyn Listener>> = vec![Box::new(record), console::listener(args.log_format)];
     let jobs =
         args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, Into::into), usize::from);
     let options = Options { selected, force, jobs, keep_going: args.keep_going };
     let world = World { root, store: &store, logs: &logs, listener: &listeners, stop: &stop };
     let tally = executor::run(&plan, &options, &world).map_err(|error| failed(error.into()))?;
     match tally {
-        // A service that was stopped has done its work; a step that was stopped has not.
-        tally if tally.stopped && tally.failed + tally.skipped > 0 => Err(CommandError::Stopped),
+        tally if tally.is_stopped() => Err(CommandError::Stopped),
         tally if tally.failed > 0 => Err(CommandError::StepFailed),
         _ => Ok(()),
     }
@@ -137,9 +140,9 @@ fn force(args: &RunArgs, plan: &Plan) -> Result<Force, CommandError> {
     steps.map(Force::Steps).map_err(|error| CommandError::Usage(error.into()))
 }
 
-#[expect(clippy::print_stdout, reason = "this command prints")]
 fn show(plan: &Plan, forecasts: &[(usize, Forecast)]) {
     let width = forecasts.iter().map(|(position, _)| plan.steps[*position].name.len()).max().unwrap_or(0);
+    let mut text = String::new();
     for (position, forecast) in forecasts {
         let (word, reason) = match forecast {
             Forecast::Run { reason } => ("RUN  ", reason.to_string()),
@@ -150,6 +153,7 @@ fn show(plan: &Plan, forecasts: &[(usize, Forecast)]) {
                 ("MAYBE", format!("not if {} {make} the same bytes again", after.join(" and ")))
             }
         };
-        println!("{word}  {:width$}  {reason}", plan.steps[*position].name);
+        text.push_str(&format!("{word}  {:width$}  {reason}\n", plan.steps[*position].name));
     }
+    console::say(&text);
 }

@@ -31,7 +31,7 @@ impl Outcome {
             self.rows.push(Row { step: step.clone(), result, elapsed, outputs: outputs.to_vec() });
         };
         match event {
-            Event::StepReused { step, reason, summary } => {
+            Event::StepReused { step, reason, summary, .. } => {
                 self.restored += usize::from(*reason == Reused::Restored);
                 self.summaries.extend(summary.clone());
                 let result = match reason {
@@ -41,7 +41,7 @@ impl Outcome {
                 };
                 row(step, result, None, &[]);
             }
-            Event::StepFinished { step, elapsed, outputs, summary } => {
+            Event::StepFinished { step, elapsed, outputs, summary, .. } => {
                 row(step, "ran", Some(*elapsed), outputs);
                 self.summaries.extend(summary.clone());
             }
@@ -72,7 +72,7 @@ impl Outcome {
                 parts.push(format!("{count} {what}"));
             }
         }
-        let end = if tally.stopped && tally.failed + tally.skipped > 0 { "stopped" } else { "done" };
+        let end = if tally.is_stopped() { "stopped" } else { "done" };
         text.push_str(&format!("{end} in {}: {}\n", seconds(tally.elapsed), parts.join(", ")));
         text
     }

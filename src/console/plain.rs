@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::outcome::Outcome;
+use super::say::{remark, say};
 use super::style::seconds;
 use crate::workflow::event::{Event, Listener};
 
@@ -20,15 +21,14 @@ impl Plain {
 }
 
 impl Listener for Plain {
-    #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where a run is shown")]
     fn hear(&self, event: &Event) {
         let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
         outcome.hear(event);
         if let Some(line) = line(event) {
-            eprintln!("{line}");
+            remark(&line);
         }
         if let Event::RunFinished { tally } = event {
-            print!("{}", outcome.render(tally));
+            say(&outcome.render(tally));
         }
     }
 }

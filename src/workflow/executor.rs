@@ -219,6 +219,8 @@ impl<'a> Run<'a> {
                     self.tell(Event::StepReused {
                         step: step.name.clone(),
                         reason,
+                        key: result.fingerprint.key(),
+                        metrics: result.notes.metrics.clone(),
                         summary: result.notes.summary.clone(),
                     });
                     self.keep(position, &result)?;
@@ -300,8 +302,11 @@ impl<'a> Run<'a> {
                 }
                 self.tell(Event::StepFinished {
                     step: step.name.clone(),
+                    key: result.fingerprint.key(),
                     elapsed: Duration::from_secs_f64(result.seconds),
+                    usage: result.notes.usage,
                     outputs: self.released_outputs(position, &result),
+                    metrics: result.notes.metrics.clone(),
                     summary: result.notes.summary.clone(),
                 });
             }
@@ -384,6 +389,8 @@ impl<'a> Run<'a> {
             self.tell(Event::StepReused {
                 step: step.name.clone(),
                 reason: Reused::AsReleased,
+                key: result.fingerprint.key(),
+                metrics: BTreeMap::new(),
                 summary: None,
             });
         }

@@ -1,7 +1,11 @@
 //! The record of each run that did something: its events and the logs of its steps.
 //!
-//! `cache/v1/runs/<run>/events.jsonl` has one event a line, `<step>.jsonl` beside it the log of a
-//! step. A run that found nothing to do leaves no record.
+//! `cache/v1/runs/<run>/events.jsonl` has one event a line, `logs/<step>.jsonl` beside it is the log
+//! of a step. A run that found nothing to do leaves no record. As long as a run lives it holds an OS
+//! lock on its `events.jsonl`, which ends with the process however that ends: a record without its
+//! last event and without a lock is that of a run that died.
+
+pub mod read;
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -12,6 +16,11 @@ use chrono::{SecondsFormat, Utc};
 use serde::Serialize;
 
 use super::event::{Event, Listener};
+
+/// The name of the file with the events, in the folder of a run.
+const EVENTS: &str = "events.jsonl";
+/// The name of the folder with the logs; apart from the events, so that a step may have any name.
+const LOGS: &str = "logs";
 
 /// Writes the events of one run; the folder is made when the first step starts.
 pub struct RunRecord {
@@ -44,6 +53,11 @@ impl RunRecord {
     pub fn folder(&self) -> &Path {
         &self.folder
     }
+
+    /// The folder of the logs of its steps, `<step>.jsonl` each.
+    pub fn logs(&self) -> PathBuf {
+        self.folder.join(LOGS)
+    }
 }
 
 /// The present moment as it stands in logs.
@@ -51,22 +65,27 @@ pub fn now() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
+/// An event as one line of JSON with the present time, its line end included.
+pub fn line(event: &Event) -> String {
+    let mut line = serde_json::to_string(&Line { time: now(), event })
+        .expect("an event is plain data with paths that came from text, which always has a JSON form");
+    line.push('\n');
+    line
+}
+
 impl Listener for RunRecord {
     fn hear(&self, event: &Event) {
         if matches!(event, Event::StepProgressed { .. }) {
             return;
         }
-        let Ok(mut line) = serde_json::to_string(&Line { time: now(), event }) else { return };
-        line.push('\n');
+        let mut line = line(event);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.file.is_none() {
             state.waiting.push(line);
             if !matches!(event, Event::StepStarted { .. }) {
                 return;
             }
-            let created = fs::create_dir_all(&self.folder)
-                .and_then(|()| File::create(self.folder.join("events.jsonl")));
-            match created {
+            match create(&self.folder) {
                 Ok(file) => state.file = Some(file),
                 Err(error) => {
                     tracing::warn!("the run is not recorded in `{}`: {error}", self.folder.display());
@@ -81,4 +100,12 @@ impl Listener for RunRecord {
             tracing::warn!("an event of the run is not recorded: {error}");
         }
     }
+}
+
+fn create(folder: &Path) -> std::io::Result<File> {
+    fs::create_dir_all(folder)?;
+    let file = File::create(folder.join(EVENTS))?;
+    // Where locks are not supported, a run at work reads as one that died: a wrong word, no harm.
+    let _ = file.lock();
+    Ok(file)
 }

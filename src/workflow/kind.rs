@@ -5,6 +5,7 @@
 //! them, `schemars` derives the schema from which the checks with positions, `recsys kinds` and the
 //! JSON Schema all come. The runner knows nothing else about a kind.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -269,14 +270,14 @@ impl<S: Step> Runnable for S {
 }
 
 /// Progress from inside a step: rows, iterations, trees.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// How much is done.
     pub done: u64,
     /// How much there is, when known.
     pub total: Option<u64>,
     /// What is counted, in the plural: `rows`, `iterations`.
-    pub unit: &'static str,
+    pub unit: Cow<'static, str>,
     /// What a person wants to see beside the number: `loss 0.0389`.
     pub note: String,
 }
@@ -290,6 +291,18 @@ pub struct Notes {
     pub summary: Option<String>,
     /// Things that a person should know and that are not errors.
     pub warnings: Vec<String>,
+    /// What its processes took.
+    #[serde(default)]
+    pub usage: Option<Usage>,
+}
+
+/// What the processes of a step took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// The most memory at one moment, in bytes.
+    pub peak_memory_bytes: u64,
+    /// Time on processors, in seconds.
+    pub cpu_seconds: f64,
 }
 
 /// The world of one running step: where to read, where to write, whom to tell.
@@ -393,7 +406,7 @@ impl Context<'_> {
 
     /// Tells how far the step is.
     pub fn progress(&self, done: u64, total: Option<u64>, unit: &'static str, note: impl Into<String>) {
-        (self.progress)(Progress { done, total, unit, note: note.into() });
+        (self.progress)(Progress { done, total, unit: unit.into(), note: note.into() });
     }
 
     /// Keeps a number with the result of the step.

@@ -43,7 +43,7 @@ pub struct ReleasedFile {
 }
 
 /// What was wrong with a released file before it was put in its place again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Restored {
     /// It was not there.

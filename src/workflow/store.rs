@@ -22,7 +22,7 @@ use super::fingerprint::{Digest, Fingerprint, RunKey};
 use super::kind::Notes;
 
 /// Changes when the layout of the folder changes; an older folder is then not read.
-const LAYOUT: &str = "v1";
+pub(super) const LAYOUT: &str = "v1";
 
 /// How often a waiting run looks whether the project is free.
 const LOCK_POLL: Duration = Duration::from_millis(50);

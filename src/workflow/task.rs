@@ -103,6 +103,7 @@ impl Task<'_> {
             {
                 *last = Some(Instant::now());
                 let Progress { done, total, unit, note } = &progress;
+                let unit: &str = unit;
                 span.in_scope(|| tracing::info!(done, total, unit, note, "progress"));
             }
             drop(last);

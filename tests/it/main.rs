@@ -13,6 +13,7 @@ mod catboost;
 mod contracts;
 mod graph;
 mod oracle;
+mod output;
 mod pipelines;
 mod project;
 mod serve;
