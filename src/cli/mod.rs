@@ -3,8 +3,10 @@
 mod check;
 mod graph;
 mod kinds;
+mod logs;
 mod project;
 mod run;
+mod runs;
 mod serve;
 
 use std::path::PathBuf;
@@ -50,6 +52,10 @@ enum Command {
     Run(run::RunArgs),
     /// Answer over HTTP from the artifacts of a run
     Serve(serve::ServeArgs),
+    /// List recorded runs, or tell of one
+    Runs(runs::RunsArgs),
+    /// Show the last log of a step
+    Logs(logs::LogsArgs),
     /// Show the steps of a pipeline and how they depend on each other
     Graph(graph::GraphArgs),
     /// Check a pipeline file without running anything
@@ -112,6 +118,8 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
     match cli.command {
         Command::Run(args) => run::run(&args, &root),
         Command::Serve(args) => serve::serve(&args).map_err(CommandError::from),
+        Command::Runs(args) => runs::runs(&args, &root),
+        Command::Logs(args) => logs::logs(&args, &root),
         Command::Graph(args) => graph::graph(&args, &root),
         Command::Check(args) => check::check(&args, &root),
         Command::Kinds(args) => kinds::kinds(&args),

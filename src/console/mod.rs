@@ -8,6 +8,7 @@ mod live;
 mod outcome;
 mod plain;
 mod say;
+mod step_log_text;
 mod step_logs;
 mod style;
 
@@ -17,7 +18,9 @@ use clap::ValueEnum;
 
 use crate::workflow::event::Listener;
 
+pub use outcome::counts;
 pub use say::{Unsaid, remark, say, unsaid};
+pub use step_log_text::log_line;
 pub use step_logs::StepLogs;
 pub use style::{bytes, plain_table, seconds};
 

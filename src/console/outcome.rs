@@ -65,15 +65,8 @@ impl Outcome {
         }
         let mut text = table(&self.rows) + "\n";
         text.push_str(&self.summaries());
-        let mut parts = vec![format!("{} ran", tally.finished)];
-        for (count, what) in [(tally.reused, "reused"), (tally.failed, "failed"), (tally.skipped, "not run")]
-        {
-            if count > 0 {
-                parts.push(format!("{count} {what}"));
-            }
-        }
         let end = if tally.is_stopped() { "stopped" } else { "done" };
-        text.push_str(&format!("{end} in {}: {}\n", seconds(tally.elapsed), parts.join(", ")));
+        text.push_str(&format!("{end} in {}: {}\n", seconds(tally.elapsed), counts(tally)));
         text
     }
 }
@@ -83,6 +76,17 @@ impl Outcome {
     fn summaries(&self) -> String {
         self.summaries.iter().map(|summary| format!("{}\n\n", summary.trim_end())).collect()
     }
+}
+
+/// How many steps went which way: `3 ran, 5 reused`.
+pub fn counts(tally: &Tally) -> String {
+    let mut parts = vec![format!("{} ran", tally.finished)];
+    for (count, what) in [(tally.reused, "reused"), (tally.failed, "failed"), (tally.skipped, "not run")] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    parts.join(", ")
 }
 
 fn table(rows: &[Row]) -> String {

@@ -5,6 +5,7 @@
 //! lock on its `events.jsonl`, which ends with the process however that ends: a record without its
 //! last event and without a lock is that of a run that died.
 
+pub mod account;
 pub mod read;
 
 use std::fs::{self, File};

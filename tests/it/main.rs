@@ -12,6 +12,7 @@ mod cache;
 mod catboost;
 mod contracts;
 mod graph;
+mod history;
 mod oracle;
 mod output;
 mod pipelines;
