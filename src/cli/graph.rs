@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::CommandError;
 use super::project::PipelineArgs;
+use crate::console::say;
 use crate::workflow::render;
 
 /// Show the steps of a pipeline and how they depend on each other.
@@ -39,14 +40,13 @@ enum Format {
 ///
 /// # Errors
 /// When the pipeline is wrong.
-#[expect(clippy::print_stdout, reason = "this command prints")]
 pub fn graph(args: &GraphArgs, root: &Path) -> Result<(), CommandError> {
     let (_, plan) = args.pipeline.plan(root)?;
-    match args.format {
-        Format::Tree => print!("{}", render::tree(&plan)),
-        Format::Mermaid => print!("{}", render::mermaid(&plan)),
-        Format::Dot => print!("{}", render::dot(&plan)),
-        Format::Json => println!("{:#}", render::json(&plan)),
-    }
+    say(&match args.format {
+        Format::Tree => render::tree(&plan),
+        Format::Mermaid => render::mermaid(&plan),
+        Format::Dot => render::dot(&plan),
+        Format::Json => format!("{:#}", render::json(&plan)),
+    });
     Ok(())
 }

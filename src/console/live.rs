@@ -8,6 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::outcome::Outcome;
 use super::plain;
+use super::say::say;
 use super::style::{Colors, seconds};
 use crate::workflow::event::{Event, Listener};
 use crate::workflow::kind::Progress;
@@ -55,7 +56,6 @@ impl Live {
 }
 
 impl Listener for Live {
-    #[expect(clippy::print_stdout, reason = "this is where a run is shown")]
     fn hear(&self, event: &Event) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.outcome.hear(event);
@@ -91,7 +91,7 @@ impl Listener for Live {
             for bar in std::mem::take(&mut state.bars).into_values() {
                 bar.finish_and_clear();
             }
-            print!("{}", state.outcome.render(tally));
+            say(&state.outcome.render(tally));
         }
     }
 }

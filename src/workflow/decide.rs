@@ -67,7 +67,8 @@ impl Ground<'_> {
     /// Decides on a step whose inputs have these digests.
     pub fn decide(&self, position: usize, inputs: &Inputs, release: &Release) -> Decision {
         let step = &self.plan.steps[position];
-        let key = RunKey::new(step.definition, inputs.iter().map(|(label, digest)| (label.as_str(), *digest)));
+        let key =
+            RunKey::new(step.definition, inputs.iter().map(|(label, digest)| (label.as_str(), *digest)));
         if step.kind.service {
             return Decision::Run(key, Reason::Service);
         }
@@ -104,8 +105,7 @@ impl Ground<'_> {
         let inputs = inputs.unwrap_or(&released.inputs);
         let present = Fingerprint { definition: definition.clone(), inputs: inputs.clone() };
         let recorded = self.store.recorded(&released.key).map(|result| result.fingerprint);
-        let earlier =
-            recorded.unwrap_or_else(|| Fingerprint { definition, inputs: released.inputs.clone() });
+        let earlier = recorded.unwrap_or_else(|| Fingerprint { definition, inputs: released.inputs.clone() });
         present.changes_since(&earlier)
     }
 

@@ -43,7 +43,9 @@ fn help(error: &io::Error) -> &'static str {
         ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
             "a file stands where a folder is needed: move it away, or choose another path"
         }
-        ErrorKind::IsADirectory => "a folder stands where a file is needed: move it away, or choose another path",
+        ErrorKind::IsADirectory => {
+            "a folder stands where a file is needed: move it away, or choose another path"
+        }
         ErrorKind::InvalidFilename => "the name is too long for the file system: choose a shorter one",
         _ => "the reason above is what the operating system said; mend that and run again",
     }

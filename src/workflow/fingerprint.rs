@@ -81,7 +81,8 @@ impl Definition {
         environment: &BTreeMap<String, String>,
         outputs: Vec<String>,
     ) -> Self {
-        let environment = environment.iter().map(|(name, value)| (name.clone(), Digest::of(value.as_bytes())));
+        let environment =
+            environment.iter().map(|(name, value)| (name.clone(), Digest::of(value.as_bytes())));
         Self {
             format: FORMAT,
             kind: kind.to_owned(),
@@ -94,7 +95,8 @@ impl Definition {
 
     /// Its hash.
     pub fn digest(&self) -> Digest {
-        let text = serde_json::to_vec(self).expect("a definition is plain data, which always has a JSON form");
+        let text =
+            serde_json::to_vec(self).expect("a definition is plain data, which always has a JSON form");
         Digest::of(&text)
     }
 
@@ -207,7 +209,8 @@ const BEFORE: usize = 20;
 /// A long value is shown around the place where it changed.
 fn write_change(f: &mut fmt::Formatter<'_>, name: &str, old: &str, new: &str) -> fmt::Result {
     let same = old.chars().zip(new.chars()).take_while(|(old, new)| old == new).count();
-    let skipped = if old.chars().count().max(new.chars().count()) > SHOWN { same.saturating_sub(BEFORE) } else { 0 };
+    let skipped =
+        if old.chars().count().max(new.chars().count()) > SHOWN { same.saturating_sub(BEFORE) } else { 0 };
     write!(f, "{name}: {} → {}", around(old, skipped), around(new, skipped))
 }
 
@@ -249,7 +252,13 @@ mod tests {
     use super::*;
 
     fn definition(parameters: Value) -> Definition {
-        Definition::new("als", 1, parameters, &BTreeMap::from([("SEED".into(), "1".into())]), vec!["model".into()])
+        Definition::new(
+            "als",
+            1,
+            parameters,
+            &BTreeMap::from([("SEED".into(), "1".into())]),
+            vec!["model".into()],
+        )
     }
 
     #[test]

@@ -136,7 +136,9 @@ fn causes(ground: &Ground<'_>, forecast: &Forecast, position: usize) -> Vec<usiz
         Forecast::Hit { reason: Reused::Restored { changes }, .. } => changes,
         _ => &[],
     };
-    let changed = |label: &str| changes.iter().any(|change| matches!(change, Change::Input { input } if input == label));
+    let changed = |label: &str| {
+        changes.iter().any(|change| matches!(change, Change::Input { input } if input == label))
+    };
     let sources = step.inputs.iter().filter(|input| changed(&input.label()));
     let sources = sources.filter_map(|input| match &input.source {
         Source::Step { step, .. } => Some(*step),

@@ -5,6 +5,7 @@
 //! them, `schemars` derives the schema from which the checks with positions, `recsys kinds` and the
 //! JSON Schema all come. The runner knows nothing else about a kind.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -269,14 +270,14 @@ impl<S: Step> Runnable for S {
 }
 
 /// Progress from inside a step: rows, iterations, trees.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// How much is done.
     pub done: u64,
     /// How much there is, when known.
     pub total: Option<u64>,
     /// What is counted, in the plural: `rows`, `iterations`.
-    pub unit: &'static str,
+    pub unit: Cow<'static, str>,
     /// What a person wants to see beside the number: `loss 0.0389`.
     pub note: String,
 }
@@ -406,7 +407,7 @@ impl Context<'_> {
 
     /// Tells how far the step is.
     pub fn progress(&self, done: u64, total: Option<u64>, unit: &'static str, note: impl Into<String>) {
-        (self.progress)(Progress { done, total, unit, note: note.into() });
+        (self.progress)(Progress { done, total, unit: unit.into(), note: note.into() });
     }
 
     /// Keeps a number with the result of the step.

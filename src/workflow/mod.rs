@@ -3,6 +3,7 @@
 //! Read in this order: [`kind`] (what can be used), [`spec`] (what a file says), [`plan`] (what it
 //! means), [`fingerprint`] and [`store`] (what is known already), [`executor`] (what is done).
 
+pub mod accept;
 pub mod config;
 pub mod decide;
 pub mod digest;
@@ -23,6 +24,5 @@ pub mod render;
 pub mod resources;
 pub mod spec;
 pub mod store;
-mod task;
 pub mod values;
 pub mod yaml;

@@ -209,7 +209,8 @@ impl Plan {
             for name in names {
                 for step in self.positions(name)? {
                     covered.insert(step);
-                    covered.extend(direction.into_iter().flat_map(|direction| self.reachable(step, direction)));
+                    covered
+                        .extend(direction.into_iter().flat_map(|direction| self.reachable(step, direction)));
                 }
             }
             selected.retain(|step| covered.contains(step));

@@ -114,7 +114,7 @@ pub fn json(plan: &Plan) -> serde_json::Value {
                 step.outputs.iter().map(|o| (o.port.clone(), o.path.display().to_string().into())).collect();
             let after: Vec<&str> = step.dependencies.iter().map(|&d| plan.steps[d].name.as_str()).collect();
             json!({
-                "name": step.name, "kind": step.kind.name, "parameters": step.runnable.parameters(),
+                "name": step.name, "kind": step.kind.name, "parameters": step.parameters(),
                 "inputs": inputs, "outputs": outputs, "after": after,
             })
         })

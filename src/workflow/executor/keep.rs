@@ -20,9 +20,9 @@ impl Run<'_> {
         if self.staging.is_none() {
             self.staging = Some(self.world.store.stage()?);
             self.release.save()?;
-            if let (Some((_, lock)), Some(run)) = (&self.locks, self.world.logs.file_name()) {
+            if let Some((_, lock)) = &self.locks {
                 // Without the word another run waits all the same.
-                let _ = lock.sign(&run.to_string_lossy());
+                let _ = lock.sign(self.world.run);
             }
         }
         Ok(())
@@ -40,20 +40,26 @@ impl Run<'_> {
 
     /// A step before the selected ones.
     pub fn reuse_released(&mut self, position: usize) {
-        let released = self.release.state.steps.get(&self.plan.steps[position].name);
-        self.made[position] = released.map(Released::objects);
-        let step = self.plan.steps[position].name.clone();
-        self.tell(Event::StepReused { step, reason: Reused::AsReleased, summary: None });
+        self.tell_reused(position, Reused::AsReleased);
     }
 
     fn reused(&mut self, position: usize, reason: Reused) {
-        let step = &self.plan.steps[position];
-        let released = self.release.state.steps.get(&step.name);
-        self.made[position] = released.map(Released::objects);
-        let summary = released.and_then(|released| released.summary.clone());
-        self.tell(Event::StepReused { step: step.name.clone(), reason, summary });
+        self.tell_reused(position, reason);
         self.tally.reused += 1;
         self.done(position, State::Reused);
+    }
+
+    fn tell_reused(&mut self, position: usize, reason: Reused) {
+        let step = &self.plan.steps[position];
+        let Some(released) = self.release.state.steps.get(&step.name) else { return };
+        self.made[position] = Some(released.objects());
+        self.tell(Event::StepReused {
+            step: step.name.clone(),
+            summary: released.summary.clone().filter(|_| reason != Reused::AsReleased),
+            reason,
+            key: released.key.whole,
+            metrics: released.metrics.clone(),
+        });
     }
 
     /// A step whose result is in the store.
@@ -79,19 +85,14 @@ impl Run<'_> {
     fn place(&mut self, position: usize, result: StepResult) -> Result<(), RunError> {
         self.begin()?;
         let step = &self.plan.steps[position];
-        let released = Released {
-            key: result.fingerprint.key(),
-            outputs: Released::files(step, &result.outputs).collect(),
-            inputs: result.fingerprint.inputs,
-            summary: result.notes.summary,
-            seconds: result.seconds,
-        };
+        let outputs = result.outputs.clone();
+        let released = Released::new(step, result);
         let staging = self.staging.as_ref().expect("a run that has begun has a staging folder");
         let restored = self.release.place(self.world.store, staging, step, released)?;
         for (path, was) in restored {
             self.tell(Event::ArtifactRestored { step: step.name.clone(), path, was });
         }
-        self.made[position] = Some(result.outputs);
+        self.made[position] = Some(outputs);
         Ok(())
     }
 

@@ -45,6 +45,8 @@ pub struct World<'a> {
     pub root: &'a Path,
     /// `cache/`.
     pub store: &'a Store,
+    /// The name of the run.
+    pub run: &'a str,
     /// Folder for the logs of this run's steps.
     pub logs: &'a Path,
     /// Who is told what happens.

@@ -1,14 +1,12 @@
 //! How a step begins and how it ends.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 use super::schedule::{Job, State};
-use super::task::{Outcome, Task};
+use super::task::{Outcome, Task, TaskInput};
 use super::{Run, RunError};
 use crate::workflow::event::{Event, Reused};
 use crate::workflow::fingerprint::Fingerprint;
@@ -64,7 +62,7 @@ impl<'a> Run<'a> {
         let task = Task {
             step,
             fingerprint: Fingerprint { definition: step.definition(), inputs: job.inputs.clone() },
-            inputs: self.input_paths(step),
+            inputs: self.task_inputs(step),
             root: self.world.root,
             store: self.world.store,
             log: self.world.logs.join(format!("{}.jsonl", step.name)),
@@ -129,7 +127,8 @@ impl<'a> Run<'a> {
     fn finish(&mut self, position: usize, result: StepResult) {
         let step = &self.plan.steps[position];
         let elapsed = Duration::from_secs_f64(result.seconds);
-        let Notes { summary, warnings, .. } = result.notes.clone();
+        let key = result.fingerprint.key().whole;
+        let Notes { metrics, summary, warnings, usage } = result.notes.clone();
         if !self.keep(position, result) {
             return;
         }
@@ -141,24 +140,37 @@ impl<'a> Run<'a> {
         let size = |port: &String| outputs.and_then(|made| made.get(port)).map_or(0, |object| object.size);
         self.tell(Event::StepFinished {
             step: step.name.clone(),
+            key,
             elapsed,
+            usage,
             outputs: step.outputs.iter().map(|output| (output.path.clone(), size(&output.port))).collect(),
+            metrics,
             summary,
         });
         self.done(position, State::Ran);
     }
 
     /// The files behind the inputs: the store's own, which nobody changes, for what steps made.
-    fn input_paths(&self, step: &PlannedStep) -> BTreeMap<String, Vec<(String, PathBuf)>> {
-        let mut paths: BTreeMap<String, Vec<(String, PathBuf)>> = BTreeMap::new();
-        for input in &step.inputs {
-            let path = match &input.source {
-                Source::File(path) => self.world.root.join(path),
-                Source::Step { step: writer, port } => self.staged_input(*writer, port),
+    fn task_inputs(&self, step: &PlannedStep) -> Vec<TaskInput> {
+        let inputs = step.inputs.iter().map(|input| {
+            let (path, shown) = match &input.source {
+                Source::File(path) => (self.world.root.join(path), None),
+                Source::Step { step: writer, port } => {
+                    let output = self.plan.steps[*writer].outputs.iter().find(|output| output.port == *port);
+                    let output = output.expect("the plan has checked every edge");
+                    let name = output.path.file_name().map(|name| name.to_string_lossy().into_owned());
+                    (self.staged_input(*writer, port), name)
+                }
             };
-            paths.entry(input.port.clone()).or_default().push((input.name.clone().unwrap_or_default(), path));
-        }
-        paths
+            TaskInput {
+                label: input.label(),
+                port: input.port.clone(),
+                name: input.name.clone().unwrap_or_default(),
+                path,
+                shown,
+            }
+        });
+        inputs.collect()
     }
 }
 

@@ -16,8 +16,8 @@ use thiserror::Error;
 use crate::workflow::event::{Event, Listener};
 use crate::workflow::files::FilesError;
 use crate::workflow::fingerprint::Fingerprint;
-use crate::workflow::kind::{Cancelled, Context, Notes, Progress, StepError};
-use crate::workflow::plan::{PlannedStep, Source};
+use crate::workflow::kind::{Context, Notes, Progress, StepError};
+use crate::workflow::plan::PlannedStep;
 use crate::workflow::store::{Lock, StepResult, Store};
 
 /// Progress is written to the log no more often than this.
@@ -29,8 +29,8 @@ pub struct Task<'a> {
     pub step: &'a PlannedStep,
     /// What its outputs depend on.
     pub fingerprint: Fingerprint,
-    /// The files behind its inputs, in the order of the step's.
-    pub inputs: BTreeMap<String, Vec<(String, PathBuf)>>,
+    /// The files behind its inputs.
+    pub inputs: Vec<TaskInput>,
     /// The project folder.
     pub root: &'a Path,
     /// Where the outputs go.
@@ -45,6 +45,20 @@ pub struct Task<'a> {
     pub folder: PathBuf,
     /// Keeps other runs from making the same.
     pub _lock: Lock,
+}
+
+/// One file that a step reads.
+pub struct TaskInput {
+    /// The port, and the name after a dot where there is one.
+    pub label: String,
+    /// The port.
+    pub port: String,
+    /// The name within a port that takes many, or nothing.
+    pub name: String,
+    /// Where the bytes are.
+    pub path: PathBuf,
+    /// The name of the artifact, for bytes that lie in the store under another one.
+    pub shown: Option<String>,
 }
 
 /// How a try ended.
@@ -122,6 +136,7 @@ impl Task<'_> {
             {
                 *last = Some(Instant::now());
                 let Progress { done, total, unit, note } = &progress;
+                let unit: &str = unit;
                 span.in_scope(|| tracing::info!(done, total, unit, note, "progress"));
             }
             drop(last);
@@ -154,31 +169,28 @@ impl Task<'_> {
     }
 
     /// The store's files under the names of the artifacts: programs go by extensions.
-    fn named_inputs(&self) -> Result<BTreeMap<String, Vec<(String, PathBuf)>>, StepError> {
-        let mut inputs = self.inputs.clone();
-        for input in self.step.inputs.iter() {
-            let Source::Step { port, .. } = &input.source else { continue };
-            let name = input.name.clone().unwrap_or_default();
-            let files = inputs.get_mut(&input.port).into_iter().flatten();
-            for (_, path) in files.filter(|(found, _)| *found == name) {
-                let link = self.folder.join(format!("{}-{port}{}", input.label(), self.extension(input)));
-                symlink(&*path, &link).map_err(FilesError::new("create", &link))?;
-                *path = link;
-            }
+    fn named_inputs(&self) -> Result<BTreeMap<String, Vec<(String, PathBuf)>>, FilesError> {
+        let mut inputs: BTreeMap<String, Vec<(String, PathBuf)>> = BTreeMap::new();
+        for input in &self.inputs {
+            let path = match &input.shown {
+                Some(shown) => {
+                    let link = self.folder.join(format!("{}-{shown}", input.label));
+                    symlink(&input.path, &link).map_err(FilesError::new("create", &link))?;
+                    link
+                }
+                None => input.path.clone(),
+            };
+            inputs.entry(input.port.clone()).or_default().push((input.name.clone(), path));
         }
         Ok(inputs)
     }
 
     /// Whether the inputs are what they were when the step was decided on.
     fn check_inputs(&self) -> Result<(), StepError> {
-        for input in &self.step.inputs {
-            let name = input.name.clone().unwrap_or_default();
-            let files = self.inputs.get(&input.port).into_iter().flatten();
-            for (_, path) in files.filter(|(found, _)| *found == name) {
-                let found = self.store.digests().digest(path).ok();
-                if found.as_ref() != self.fingerprint.inputs.get(&input.label()) {
-                    return Err(InputChanged { input: input.label(), path: path.clone() }.into());
-                }
+        for TaskInput { label, path, .. } in &self.inputs {
+            let found = self.store.digests().digest(path).ok();
+            if found.as_ref() != self.fingerprint.inputs.get(label) {
+                return Err(InputChanged { input: label.clone(), path: path.clone() }.into());
             }
         }
         Ok(())

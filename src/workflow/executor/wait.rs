@@ -29,7 +29,7 @@ pub fn for_locks(plan: &Plan, world: &World<'_>) -> Result<Option<(Lock, Lock)>,
             follower = holder.map(|run| Follower::new(&world.store.runs().join(run)));
         }
         for event in follower.iter_mut().flat_map(Follower::news) {
-            world.listener.hear(&Event::RunFollowed { event: Box::new(event) });
+            world.listener.hear(&Event::RunFollowed { told: Box::new(event) });
         }
         if world.stop.load(Ordering::Relaxed) {
             return Ok(None);

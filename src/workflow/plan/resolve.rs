@@ -55,7 +55,8 @@ pub fn resolve(
         }
     }
     for (path, &(position, port)) in &writers {
-        let inside = path.ancestors().skip(1).find_map(|folder| writers.get(folder).map(|other| (folder, other)));
+        let inside =
+            path.ancestors().skip(1).find_map(|folder| writers.get(folder).map(|other| (folder, other)));
         if let Some((folder, &(other, other_port))) = inside {
             let message = format!(
                 "`{}.{port}` writes `{}`, but `{}.{other_port}` writes `{}` as a file",
@@ -125,12 +126,7 @@ fn find_kind(step: &StepSpec, kinds: &'static [Kind], faults: &mut Vec<Fault>) -
 }
 
 /// The parameters after defaults, as JSON text.
-fn check_parameters(
-    step: &StepSpec,
-    kind: &Kind,
-    schema: &Value,
-    faults: &mut Vec<Fault>,
-) -> Option<String> {
+fn check_parameters(step: &StepSpec, kind: &Kind, schema: &Value, faults: &mut Vec<Fault>) -> Option<String> {
     let found = parameters::check(&step.parameters, schema, "parameter");
     if !found.is_empty() {
         let reference = format!("`recsys kinds {}` lists its parameters", kind.name);

@@ -38,6 +38,8 @@ pub struct Released {
     pub inputs: BTreeMap<String, Digest>,
     /// Where they are, by port.
     pub outputs: BTreeMap<String, ReleasedFile>,
+    /// The numbers that the step left.
+    pub metrics: BTreeMap<String, f64>,
     /// The text that the step left for the end of a run.
     pub summary: Option<String>,
     /// How long it took, in seconds.
@@ -159,9 +161,9 @@ impl Release {
     }
 
     /// The paths that manifests name: they outlive a store that was deleted.
-    fn in_manifests(&self) -> impl Iterator<Item = PathBuf> {
-        let manifests =
-            files_in(&self.root.join("artifacts")).filter_map(|path| read_json::<Manifest>(&path));
+    fn in_manifests(&self) -> impl Iterator<Item = PathBuf> + use<> {
+        let files = files_in(&self.root.join("artifacts"));
+        let manifests = files.filter_map(|path| read_json::<Manifest>(&path));
         let released = manifests.flat_map(|manifest| manifest.steps.into_values());
         released.flat_map(|step| step.outputs.into_values()).map(|file| file.path)
     }
@@ -192,6 +194,6 @@ impl Release {
     }
 }
 
-fn files_in(folder: &Path) -> impl Iterator<Item = PathBuf> {
+fn files_in(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
 }

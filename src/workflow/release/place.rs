@@ -1,7 +1,6 @@
 //! Putting files in their places: by reflink, else as hard links that are read-only, else as copies;
 //! always by renaming a finished file, so that a reader sees the old one or the new one.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +9,7 @@ use super::{Release, Released, ReleasedFile, Restored};
 use crate::workflow::digest::Digest;
 use crate::workflow::files::FilesError;
 use crate::workflow::plan::PlannedStep;
-use crate::workflow::store::{Object, Staging, Store};
+use crate::workflow::store::{Staging, StepResult, Store};
 
 impl Release {
     /// Whether every output of a released step is in its place with its bytes.
@@ -66,15 +65,20 @@ impl Release {
 }
 
 impl Released {
-    /// What is released of a step when `outputs` are its bytes.
-    pub fn files<'a>(
-        step: &'a PlannedStep,
-        outputs: &'a BTreeMap<String, Object>,
-    ) -> impl Iterator<Item = (String, ReleasedFile)> + 'a {
-        step.outputs.iter().filter_map(|output| {
-            let object = outputs.get(&output.port)?.clone();
+    /// What is released of a step when this is its result.
+    pub fn new(step: &PlannedStep, result: StepResult) -> Self {
+        let files = step.outputs.iter().filter_map(|output| {
+            let object = result.outputs.get(&output.port)?.clone();
             Some((output.port.clone(), ReleasedFile { path: output.path.clone(), object }))
-        })
+        });
+        Self {
+            key: result.fingerprint.key(),
+            outputs: files.collect(),
+            inputs: result.fingerprint.inputs,
+            metrics: result.notes.metrics,
+            summary: result.notes.summary,
+            seconds: result.seconds,
+        }
     }
 }
 

@@ -6,8 +6,10 @@
 //! leaves the old state or the new one. Bytes are flushed to the disk in groups ([`Store::sync`]);
 //! what a power cut takes away before that is found missing by size or digest and made again.
 
+pub mod collect;
 mod lock;
 mod staging;
+pub mod survey;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -98,7 +100,10 @@ pub enum CommitError {
     },
     /// The step wrote something that is not a plain file.
     #[error("the output `{output}` is {found}, not a file")]
-    #[diagnostic(code(recsys::step::not_a_file), help("write one plain file; several files go into an archive, or into outputs of their own"))]
+    #[diagnostic(
+        code(recsys::step::not_a_file),
+        help("write one plain file; several files go into an archive, or into outputs of their own")
+    )]
     NotAFile {
         /// The output port.
         output: String,
@@ -109,6 +114,18 @@ pub enum CommitError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Files(#[from] FilesError),
+}
+
+impl StepResult {
+    /// A result that is recorded now.
+    pub fn new(
+        fingerprint: Fingerprint,
+        outputs: BTreeMap<String, Object>,
+        notes: Notes,
+        seconds: f64,
+    ) -> Self {
+        Self { fingerprint, outputs, notes, seconds, finished: now() }
+    }
 }
 
 impl Store {
@@ -200,8 +217,7 @@ impl Store {
         for (output, path) in staged {
             outputs.insert(output.clone(), self.take(path)?);
         }
-        let seconds = elapsed.as_secs_f64();
-        let result = StepResult { fingerprint, outputs, notes, seconds, finished: now() };
+        let result = StepResult::new(fingerprint, outputs, notes, elapsed.as_secs_f64());
         self.record(&result)?;
         Ok(result)
     }
@@ -246,6 +262,26 @@ impl Store {
             self.written(target);
         }
         Ok(object)
+    }
+
+    /// Takes back an object that was lost from a file that still has its bytes.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn adopt(&self, path: &Path, object: &Object) -> Result<(), FilesError> {
+        let target = self.object_path(object.digest);
+        let folder = target.parent().expect("an object lies in a folder of the store");
+        let copy = || -> io::Result<()> {
+            fs::create_dir_all(folder)?;
+            let part = tempfile::NamedTempFile::new_in(folder)?;
+            fs::copy(path, part.path())?;
+            fs::set_permissions(part.path(), fs::Permissions::from_mode(0o444))?;
+            part.persist(&target).map(drop).map_err(|error| error.error)
+        };
+        copy().map_err(FilesError::new("write", &target))?;
+        self.digests.note(&target, object.digest);
+        self.written(target);
+        Ok(())
     }
 
     /// Flushes what was written since the last time to the disk, then the memo of digests.
