@@ -15,7 +15,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open, pidfd_send_signal,
+};
 
 use crate::project::{Call, Project};
 
@@ -46,20 +48,59 @@ steps:
       sh -c \"touch begun; $write\" $PWD four
 ";
 
+/// A run in the background; killed when the test fails before it has ended.
+struct Runner(Option<Child>);
+
+impl Runner {
+    fn start(command: &mut Command) -> Self {
+        Self(Some(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()))
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(self.0.as_ref().expect("only `ended` takes the process, and the runner with it"))
+    }
+
+    fn send(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Waits until the process has ended and nobody holds its output.
+    fn ended(mut self) -> Call {
+        let process = pidfd_open(self.pid(), PidfdFlags::empty()).unwrap();
+        let child = self.0.take().expect("a runner ends once");
+        let (sender, receiver) = channel();
+        std::thread::spawn(move || sender.send(Call::of(child.wait_with_output().unwrap())));
+        receiver.recv_timeout(AT_MOST).unwrap_or_else(|_| {
+            let _ = pidfd_send_signal(process, Signal::KILL);
+            panic!("the run does not end, or somebody still holds its output")
+        })
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
 /// Starts a run, in a group of its own, and waits until its step is at work.
-fn begun(project: &Project) -> Child {
+fn begun(project: &Project) -> Runner {
     let _ = fs::remove_file(project.path("begun"));
     let mut run = project.command(&["run"]);
-    let child = run.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn().unwrap();
+    let child = Runner::start(run.process_group(0));
     wait_for("the step begins", || project.path("begun").exists());
     child
 }
 
 /// Starts a run of [`TREE`] and waits until each of its processes writes.
-fn grown(project: &Project) -> Child {
+fn grown(project: &Project) -> Runner {
     let child = begun(project);
     wait_for("the last process writes", || project.path("four.beat").exists());
-    assert_eq!(alive(project).len(), 8, "{:#?}", alive(project));
+    // At least: a process that has forked and not yet begun something else shows twice.
+    assert!(alive(project).len() >= 8, "{:#?}", alive(project));
     child
 }
 
@@ -69,17 +110,6 @@ fn wait_for(what: &str, happened: impl Fn() -> bool) {
         assert!(Instant::now() < deadline, "waited too long until {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
-}
-
-/// Waits until the process has ended and nobody holds its output.
-fn ended(child: Child) -> Call {
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || sender.send(Call::of(child.wait_with_output().unwrap())));
-    receiver.recv_timeout(AT_MOST).expect("the run ends, and with it all who hold its output")
-}
-
-fn send(child: &Child, signal: Signal) {
-    kill_process(Pid::from_child(child), signal).unwrap();
 }
 
 /// A living process.
@@ -126,8 +156,8 @@ fn expect_a_good_run(project: &Project) {
     assert_eq!(project.read("artifacts/out.txt"), "good\n");
 }
 
-fn guard_of(runner: &Child) -> String {
-    let runner = runner.id().to_string();
+fn guard_of(runner: &Runner) -> String {
+    let runner = runner.pid().as_raw_nonzero().to_string();
     let all = processes().into_iter();
     let mut guards = all.filter(|one| one.parent == runner && one.command_line.contains("recsys-guard"));
     guards.next().expect("a run with commands has a guard").id
@@ -137,8 +167,8 @@ fn guard_of(runner: &Child) -> String {
 fn ctrl_c_ends_the_whole_command_and_leaves_nothing_half_written() {
     let project = Project::with(TREE);
     let child = grown(&project);
-    send(&child, Signal::INT);
-    let call = ended(child);
+    child.send(Signal::INT);
+    let call = child.ended();
     assert_eq!(call.code, 130, "{}", call.stderr);
     assert!(!project.path("artifacts/out.txt").exists());
     expect_the_tree_to_die(&project);
@@ -153,11 +183,11 @@ fn a_second_ctrl_c_does_not_wait_and_the_command_ends_all_the_same() {
     ));
     let child = begun(&project);
     wait_for("the command has set its trap", || project.path("one.beat").exists());
-    send(&child, Signal::INT);
+    child.send(Signal::INT);
     wait_for("the command is asked to end", || project.path("asked").exists());
     assert!(!alive(&project).is_empty());
-    send(&child, Signal::INT);
-    assert_eq!(ended(child).code, 130);
+    child.send(Signal::INT);
+    assert_eq!(child.ended().code, 130);
     wait_for("the command is dead", || alive(&project).is_empty());
 }
 
@@ -165,8 +195,8 @@ fn a_second_ctrl_c_does_not_wait_and_the_command_ends_all_the_same() {
 fn a_killed_runner_takes_all_its_processes_with_it() {
     let project = Project::with(TREE);
     let child = grown(&project);
-    send(&child, Signal::KILL);
-    ended(child);
+    child.send(Signal::KILL);
+    child.ended();
     expect_the_tree_to_die(&project);
     expect_a_good_run(&project);
 }
@@ -175,8 +205,8 @@ fn a_killed_runner_takes_all_its_processes_with_it() {
 fn a_runner_killed_with_its_group_takes_all_its_processes_with_it() {
     let project = Project::with(TREE);
     let child = grown(&project);
-    kill_process_group(Pid::from_child(&child), Signal::KILL).unwrap();
-    ended(child);
+    kill_process_group(child.pid(), Signal::KILL).unwrap();
+    child.ended();
     expect_the_tree_to_die(&project);
     expect_a_good_run(&project);
 }
@@ -187,8 +217,8 @@ fn a_killed_runner_leaves_the_last_good_output_and_the_next_cleans_up() {
     project.write("text.txt", "one\n").run(&[]);
     project.write("text.txt", "two\n");
     let child = begun(&project);
-    send(&child, Signal::KILL);
-    ended(child);
+    child.send(Signal::KILL);
+    child.ended();
     assert_eq!(project.read("artifacts/out.txt"), "one\nend\n");
     assert_eq!(project.run(&[]).ran(), ["slow"]);
     assert_eq!(project.read("artifacts/out.txt"), "two\nend\n");
@@ -201,10 +231,10 @@ fn killing_one_runner_does_not_disturb_another() {
     let (one, other) = (Project::with(TREE), Project::with(SLOW));
     other.write("text.txt", "one\n");
     let (killed, left) = (grown(&one), begun(&other));
-    send(&killed, Signal::KILL);
-    ended(killed);
+    killed.send(Signal::KILL);
+    killed.ended();
     expect_the_tree_to_die(&one);
-    let call = ended(left);
+    let call = left.ended();
     assert_eq!((call.code, call.ran()), (0, vec!["slow"]), "{}", call.stderr);
     assert_eq!(other.read("artifacts/out.txt"), "one\nend\n");
 }
@@ -215,7 +245,7 @@ fn a_guard_keeps_nothing_open_ignores_the_terminal_and_goes_with_its_runner() {
     project.write("text.txt", "one\n");
     let child = begun(&project);
     let guard = guard_of(&child);
-    let runner = child.id().to_string();
+    let runner = child.pid().as_raw_nonzero().to_string();
     let file = |process: &str, number: u32| fs::read_link(format!("/proc/{process}/fd/{number}")).unwrap();
     let open = |process: &str| -> Vec<PathBuf> {
         let files = fs::read_dir(format!("/proc/{process}/fd")).unwrap().flatten();
@@ -238,7 +268,7 @@ fn a_guard_keeps_nothing_open_ignores_the_terminal_and_goes_with_its_runner() {
         let asked = (1 << 0) | (1 << 1) | (1 << 2) | (1 << 14);
         u64::from_str_radix(ignored, 16).unwrap() & asked == asked
     });
-    let call = ended(child);
+    let call = child.ended();
     assert_eq!(call.code, 0, "{}", call.stderr);
     wait_for("the guard is gone", || processes().iter().all(|one| one.id != guard));
 }
@@ -248,8 +278,8 @@ fn a_process_left_in_the_background_does_not_keep_the_step() {
     let project = Project::with(
         "steps:\n  quick:\n    outputs: { out: artifacts/out }\n    run: sh -c 'sleep 600; true' $PWD & echo yes > {{ outputs.out }}\n",
     );
-    let run = project.command(&["run"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    assert_eq!(ended(run).code, 0);
+    let run = Runner::start(&mut project.command(&["run"]));
+    assert_eq!(run.ended().code, 0);
     assert_eq!(project.read("artifacts/out"), "yes\n");
     wait_for("the process left behind is dead", || alive(&project).is_empty());
 }
@@ -257,8 +287,8 @@ fn a_process_left_in_the_background_does_not_keep_the_step() {
 #[test]
 fn a_timeout_ends_the_whole_command() {
     let project = Project::with(&TREE.replace("tree:\n", "tree:\n    timeout: 2s\n"));
-    let run = project.command(&["run"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let call = ended(run);
+    let run = Runner::start(&mut project.command(&["run"]));
+    let call = run.ended();
     assert_eq!(call.code, 1);
     call.says("stopped after its timeout of 2s");
     wait_for("every process of the command is dead", || alive(&project).is_empty());
@@ -272,7 +302,7 @@ fn a_second_run_waits_and_runs_nothing_twice() {
     let second = project.run(&[]);
     second.says("another run is at work in this project; waiting for it to end");
     assert!(second.ran().is_empty());
-    assert_eq!(ended(first).ran(), ["slow"]);
+    assert_eq!(first.ended().ran(), ["slow"]);
 }
 
 #[test]
@@ -280,11 +310,11 @@ fn a_run_that_waits_for_another_can_be_stopped() {
     let project = Project::with(SLOW);
     project.write("text.txt", "one\n");
     let first = begun(&project);
-    let second = project.command(&["run"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let second = Runner::start(&mut project.command(&["run"]));
     std::thread::sleep(Duration::from_millis(300));
-    send(&second, Signal::TERM);
-    assert_eq!(ended(second).code, 130);
-    assert_eq!(ended(first).ran(), ["slow"]);
+    second.send(Signal::TERM);
+    assert_eq!(second.ended().code, 130);
+    assert_eq!(first.ended().ran(), ["slow"]);
 }
 
 #[test]
