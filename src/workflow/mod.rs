@@ -21,5 +21,6 @@ pub mod render;
 pub mod spec;
 pub mod store;
 mod task;
+pub mod units;
 pub mod values;
 pub mod yaml;
