@@ -41,7 +41,7 @@ pub fn svg(plan: &Plan, states: Option<&[StepState]>) -> String {
         .collect();
     let widths: Vec<f64> = texts.iter().map(|texts| texts.width).collect();
     let layout = layout(&widths, &direct(plan));
-    let legend = states.map(|states| legend(states)).unwrap_or_default();
+    let legend = states.map(legend).unwrap_or_default();
     let legend_height = if legend.is_empty() { 0.0 } else { LEGEND };
     let (wide, high) = (layout.width + 2.0 * MARGIN, layout.height + 2.0 * MARGIN + legend_height);
     let mut text = format!(
@@ -70,7 +70,7 @@ pub fn svg(plan: &Plan, states: Option<&[StepState]>) -> String {
     }
     if !legend.is_empty() {
         let _ =
-            write!(text, "<g transform=\"translate(0 {:.1})\">{legend}</g>\n", layout.height + LEGEND - 8.0);
+            writeln!(text, "<g transform=\"translate(0 {:.1})\">{legend}</g>", layout.height + LEGEND - 8.0);
     }
     text.push_str("</svg>\n");
     text

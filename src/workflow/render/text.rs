@@ -33,7 +33,7 @@ pub fn escaped(text: &str) -> String {
             '\'' => safe.push_str("&#39;"),
             // XML has no way to write most of these.
             c if c.is_control() && !"\n\t".contains(c) => safe.push('\u{fffd}'),
-            c if matches!(c, '\u{fffe}' | '\u{ffff}') => safe.push('\u{fffd}'),
+            '\u{fffe}' | '\u{ffff}' => safe.push('\u{fffd}'),
             c => safe.push(c),
         }
     }
