@@ -14,7 +14,7 @@ use crate::workflow::spec::{Override, Overrides, Spec};
 use crate::workflow::values::{Scope, parse_override};
 
 /// Which pipeline, with what values.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct PipelineArgs {
     /// The pipeline file
     #[arg(env = "RECSYS_PIPELINE", default_value = "pipelines/music.yaml")]

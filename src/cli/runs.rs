@@ -104,14 +104,14 @@ fn tell(account: &Account) -> String {
     let mut table = plain_table(&["step", "result", "why", "time", "memory", "fingerprint"]);
     for step in steps {
         let time = step.seconds.and_then(|time| Duration::try_from_secs_f64(time).ok());
-        let key = step.key.as_ref().map_or("", |key| key.as_str().get(..KEY).unwrap_or_default());
+        let key = step.key.map_or_else(String::new, |key| key.to_string()[..KEY].to_owned());
         table.add_row([
             step.step.as_str(),
             &result(step),
             &short(&step.reason),
             &time.map(seconds).unwrap_or_default(),
             &step.usage.map(|usage| bytes(usage.peak_memory_bytes)).unwrap_or_default(),
-            key,
+            &key,
         ]);
     }
     right(&mut table, 3);

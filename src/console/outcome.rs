@@ -33,11 +33,12 @@ impl Outcome {
         };
         match event {
             Event::StepReused { step, reason, summary, .. } => {
-                self.restored += usize::from(*reason == Reused::Restored);
+                self.restored += usize::from(matches!(reason, Reused::Restored { .. }));
                 self.summaries.extend(summary.clone());
                 let result = match reason {
                     Reused::Unchanged => "unchanged",
-                    Reused::Restored => "from the store",
+                    Reused::CutOff { .. } => "same bytes before it",
+                    Reused::Restored { .. } => "from the store",
                     Reused::AsReleased => "as released",
                 };
                 row(step, result, None, &[]);
@@ -47,6 +48,7 @@ impl Outcome {
                 self.summaries.extend(summary.clone());
             }
             Event::StepFailed { step, will_retry: false, .. } => row(step, "FAILED", None, &[]),
+            Event::StepStopped { step } => row(step, "stopped", None, &[]),
             Event::StepSkipped { step } => row(step, "not run", None, &[]),
             _ => {}
         }

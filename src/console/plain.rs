@@ -36,7 +36,17 @@ impl Listener for Plain {
 /// One line about an event, when it deserves one.
 pub fn line(event: &Event) -> Option<String> {
     match event {
-        Event::RunWaited => Some("another run is at work in this project; waiting for it to end".to_owned()),
+        Event::RunWaited { run: Some(run) } => {
+            Some(format!("run {run} of this pipeline is at work; waiting for it and showing what it does"))
+        }
+        Event::RunWaited { run: None } => {
+            Some("another run of this pipeline is at work; waiting for it to end".to_owned())
+        }
+        Event::RunFollowed { told } => line(told).map(|line| format!("  | {line}")),
+        Event::StepWaited { step } => {
+            Some(format!("[{step}] another run is making the same; waiting for it"))
+        }
+        Event::StepStopped { step } => Some(format!("[{step}] stopped")),
         Event::ArtifactRestored { step, path, was } => {
             let was = format!("{was:?}").to_lowercase();
             Some(format!("[{step}] `{}` was {was} since the last run; restored", path.display()))

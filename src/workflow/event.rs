@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::fingerprint::{Change, RunKey};
+use super::digest::Digest;
+use super::fingerprint::Change;
 use super::kind::{Progress, Usage};
 use super::release::Restored;
 
@@ -14,8 +15,21 @@ use super::release::Restored;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// Another run holds the project; this one waits for it.
-    RunWaited,
+    /// Another run of the pipeline is at work; this one waits for it.
+    RunWaited {
+        /// The name of the other run, when it has told it.
+        run: Option<String>,
+    },
+    /// While waiting: the other run told something.
+    RunFollowed {
+        /// What happened there.
+        told: Box<Event>,
+    },
+    /// Another run makes what this step would make; this one waits for it.
+    StepWaited {
+        /// Its name.
+        step: String,
+    },
     /// A run began.
     RunStarted {
         /// Name of the pipeline.
@@ -30,7 +44,7 @@ pub enum Event {
         /// Why nothing had to run.
         reason: Reused,
         /// Hash of everything that its outputs depend on.
-        key: RunKey,
+        key: Digest,
         /// The numbers that it left, by name.
         metrics: BTreeMap<String, f64>,
         /// The text that it left for the end of a run.
@@ -73,7 +87,7 @@ pub enum Event {
         /// Its name.
         step: String,
         /// Hash of everything that its outputs depend on.
-        key: RunKey,
+        key: Digest,
         /// How long it took.
         #[serde(rename = "seconds", with = "as_seconds")]
         elapsed: Duration,
@@ -95,6 +109,11 @@ pub enum Event {
         error: String,
         /// Whether it will be tried again.
         will_retry: bool,
+    },
+    /// A step was stopped together with the run.
+    StepStopped {
+        /// Its name.
+        step: String,
     },
     /// A step could not run because one before it failed or the run was stopped.
     StepSkipped {
@@ -130,13 +149,21 @@ pub enum Reason {
 }
 
 /// Why a step did not have to run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reused {
     /// Nothing it depends on changed since the release.
     Unchanged,
-    /// An earlier result fits: the edit was taken back, or another step made the same.
-    Restored,
+    /// Steps before it ran and made the same bytes again.
+    CutOff {
+        /// Those steps.
+        after: Vec<String>,
+    },
+    /// An earlier result fits: the edit was taken back, or another step or run made the same.
+    Restored {
+        /// What changed since the release.
+        changes: Vec<Change>,
+    },
     /// It lies before the selected steps and was taken as it is.
     AsReleased,
 }
@@ -164,10 +191,7 @@ impl std::fmt::Display for Reason {
         match self {
             Self::NeverRun => f.write_str("never run before"),
             Self::Forced => f.write_str("forced"),
-            Self::Changed(changes) => {
-                let texts: Vec<String> = changes.iter().map(ToString::to_string).collect();
-                f.write_str(&texts.join(", "))
-            }
+            Self::Changed(changes) => f.write_str(&joined(changes)),
             Self::Damaged { output } => write!(f, "its output `{output}` is missing or damaged in the store"),
             Self::Evicted => f.write_str("its result is no longer in the store"),
             Self::Service => f.write_str("asked for"),
@@ -197,6 +221,24 @@ mod as_seconds {
     }
 }
 
+impl std::fmt::Display for Reused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unchanged => f.write_str("unchanged"),
+            Self::CutOff { after } => {
+                write!(f, "unchanged: {} made the same bytes again", after.join(" and "))
+            }
+            Self::Restored { changes } if changes.is_empty() => f.write_str("an earlier result fits"),
+            Self::Restored { changes } => write!(f, "an earlier result fits: {}", joined(changes)),
+            Self::AsReleased => f.write_str("as released"),
+        }
+    }
+}
+
+fn joined(changes: &[Change]) -> String {
+    changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 /// Somebody who wants to know what happens; called from several threads.
 pub trait Listener: Send + Sync {
     /// Takes one event.
@@ -217,21 +259,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::workflow::fingerprint::{Fingerprint, RunKey};
     use crate::workflow::release::Restored;
 
-    fn key() -> RunKey {
-        let parameters = json!({});
-        Fingerprint {
-            format: 1,
-            kind: "shell".to_owned(),
-            kind_version: 1,
-            parameters,
-            inputs: BTreeMap::new(),
-            environment: BTreeMap::new(),
-            outputs: Vec::new(),
-        }
-        .key()
+    fn key() -> Digest {
+        Digest::of(b"a fingerprint")
     }
 
     fn one_of_each() -> Vec<Event> {
@@ -257,7 +288,9 @@ mod tests {
             .into_iter()
             .map(|reason| Event::StepStarted { step: step(), reason, attempt: 2 })
             .collect();
-        for reason in [Reused::Unchanged, Reused::Restored, Reused::AsReleased] {
+        let restored = Reused::Restored { changes: vec![Change::Outputs] };
+        let cut_off = Reused::CutOff { after: vec!["split".to_owned()] };
+        for reason in [Reused::Unchanged, cut_off, restored, Reused::AsReleased] {
             let summary = Some("a text".to_owned());
             events.push(Event::StepReused {
                 step: step(),
@@ -273,7 +306,10 @@ mod tests {
         let progress = Progress { done: 3, total: Some(15), unit: "iterations".into(), note: String::new() };
         let tally = Tally { finished: 3, elapsed: Duration::from_millis(12_345), ..Tally::default() };
         events.extend([
-            Event::RunWaited,
+            Event::RunWaited { run: Some("20261121T070000000Z-1".to_owned()) },
+            Event::RunFollowed { told: Box::new(Event::StepSkipped { step: step() }) },
+            Event::StepWaited { step: step() },
+            Event::StepStopped { step: step() },
             Event::RunStarted { pipeline: "music".to_owned(), steps: vec![step()] },
             Event::StepProgressed { step: step(), progress },
             Event::StepWarned { step: step(), warning: "few rows".to_owned() },

@@ -1,19 +1,22 @@
 //! The record of each run that did something: its events and the logs of its steps.
 //!
-//! `cache/v1/runs/<run>/events.jsonl` has one event a line, `logs/<step>.jsonl` beside it is the log
+//! `cache/v2/runs/<run>/events.jsonl` has one event a line, `logs/<step>.jsonl` beside it is the log
 //! of a step. A run that found nothing to do leaves no record. As long as a run lives it holds an OS
 //! lock on its `events.jsonl`, which ends with the process however that ends: a record without its
 //! last event and without a lock is that of a run that died.
 
 pub mod account;
+mod follow;
 pub mod read;
+
+pub use follow::Follower;
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use chrono::{SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
 use super::event::{Event, Listener};
@@ -31,8 +34,8 @@ pub struct RunRecord {
 
 #[derive(Default)]
 struct State {
-    /// Events before the first step started.
-    waiting: Vec<String>,
+    /// Events before the first step started, not written as text as long as they may not be needed.
+    waiting: Vec<(DateTime<Utc>, Event)>,
     file: Option<File>,
 }
 
@@ -55,6 +58,11 @@ impl RunRecord {
         &self.folder
     }
 
+    /// The name of the run.
+    pub fn name(&self) -> String {
+        self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// The folder of the logs of its steps, `<step>.jsonl` each.
     pub fn logs(&self) -> PathBuf {
         self.folder.join(LOGS)
@@ -63,12 +71,20 @@ impl RunRecord {
 
 /// The present moment as it stands in logs.
 pub fn now() -> String {
-    Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
+    written(Utc::now())
+}
+
+fn written(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// An event as one line of JSON with the present time, its line end included.
 pub fn line(event: &Event) -> String {
-    let mut line = serde_json::to_string(&Line { time: now(), event })
+    line_at(Utc::now(), event)
+}
+
+fn line_at(time: DateTime<Utc>, event: &Event) -> String {
+    let mut line = serde_json::to_string(&Line { time: written(time), event })
         .expect("an event is plain data with paths that came from text, which always has a JSON form");
     line.push('\n');
     line
@@ -76,13 +92,13 @@ pub fn line(event: &Event) -> String {
 
 impl Listener for RunRecord {
     fn hear(&self, event: &Event) {
-        if matches!(event, Event::StepProgressed { .. }) {
+        if matches!(event, Event::StepProgressed { .. } | Event::RunFollowed { .. }) {
             return;
         }
-        let mut line = line(event);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = String::new();
         if state.file.is_none() {
-            state.waiting.push(line);
+            state.waiting.push((Utc::now(), event.clone()));
             if !matches!(event, Event::StepStarted { .. }) {
                 return;
             }
@@ -93,10 +109,14 @@ impl Listener for RunRecord {
                     return;
                 }
             }
-            line = state.waiting.concat();
+            for (time, event) in std::mem::take(&mut state.waiting) {
+                text.push_str(&line_at(time, &event));
+            }
+        } else {
+            text = line(event);
         }
         if let Some(file) = &mut state.file
-            && let Err(error) = file.write_all(line.as_bytes())
+            && let Err(error) = file.write_all(text.as_bytes())
         {
             tracing::warn!("an event of the run is not recorded: {error}");
         }

@@ -291,17 +291,18 @@ pub struct Notes {
     pub summary: Option<String>,
     /// Things that a person should know and that are not errors.
     pub warnings: Vec<String>,
-    /// What its processes took.
+    /// What its commands used, where it ran any.
     #[serde(default)]
     pub usage: Option<Usage>,
 }
 
-/// What the processes of a step took.
+/// What a command and everything that it waited for used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
-    /// The most memory at one moment, in bytes.
+    /// The most memory that one of its processes held at a time. Zero when that is less than the runner
+    /// itself held when it started the command: smaller peaks cannot be told from the runner's own.
     pub peak_memory_bytes: u64,
-    /// Time on processors, in seconds.
+    /// Time on the processor, in seconds.
     pub cpu_seconds: f64,
 }
 
@@ -412,6 +413,15 @@ impl Context<'_> {
     /// Keeps a number with the result of the step.
     pub fn metric(&self, name: impl Into<String>, value: f64) {
         self.with_notes(|notes| notes.metrics.insert(name.into(), value));
+    }
+
+    /// Adds what a command used.
+    pub fn used(&self, usage: Usage) {
+        self.with_notes(|notes| {
+            let so_far = notes.usage.get_or_insert_default();
+            so_far.peak_memory_bytes = so_far.peak_memory_bytes.max(usage.peak_memory_bytes);
+            so_far.cpu_seconds += usage.cpu_seconds;
+        });
     }
 
     /// Shows a text at the end of the run.

@@ -53,7 +53,22 @@ pub struct StepSpec {
     /// It is stopped after this time.
     pub timeout: Option<Duration>,
     /// How often it is tried again after a failure.
-    pub retries: u32,
+    pub retries: Retries,
+    /// Memory
+    pub memory: Option<u64>,
+    /// Group
+    pub group: Option<String>,
+}
+
+/// R
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Retries {
+    /// T
+    pub times: u32,
+    /// W
+    pub wait: Duration,
+    /// F
+    pub factor: f64,
 }
 
 /// One artifact that a step reads.
@@ -292,7 +307,13 @@ fn step(entry: &Entry, scope: &Scope, faults: &mut Vec<Fault>) -> StepSpec {
         environment: environment(env.as_ref(), scope, faults),
         threads: node.get("resources").and_then(|resources| integer(resources.get("threads")?)),
         timeout: timeout.as_ref().and_then(|node| duration(node, faults)),
-        retries: node.get("retries").and_then(integer).unwrap_or(0),
+        retries: Retries {
+            times: node.get("retries").and_then(integer).unwrap_or(0),
+            wait: Duration::from_secs(1),
+            factor: 2.0,
+        },
+        memory: None,
+        group: None,
     }
 }
 

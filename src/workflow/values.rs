@@ -175,6 +175,16 @@ pub fn parse_override(text: &str) -> Json {
     Node::parse(text).map_or_else(|_| Json::String(text.to_owned()), |node| node.to_json())
 }
 
+/// D
+pub fn parse_duration(_text: &str) -> Result<std::time::Duration, String> {
+    todo!()
+}
+
+/// S
+pub fn parse_size(_text: &str) -> Result<u64, String> {
+    todo!()
+}
+
 fn explain(error: minijinja::Error) -> (String, Option<String>) {
     let detail = error.detail().map(str::to_owned).unwrap_or_else(|| error.kind().to_string());
     (format!("the template cannot be rendered: {detail}"), None)

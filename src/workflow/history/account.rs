@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::read::{Recorded, RecordedRun};
-use crate::workflow::event::{Event, Reused, Tally};
-use crate::workflow::fingerprint::RunKey;
+use crate::workflow::digest::Digest;
+use crate::workflow::event::{Event, Tally};
 use crate::workflow::kind::Usage;
 
 /// What is known of a run.
@@ -60,7 +60,7 @@ pub struct StepAccount {
     /// What its processes took.
     pub usage: Option<Usage>,
     /// Hash of everything that its outputs depend on.
-    pub key: Option<RunKey>,
+    pub key: Option<Digest>,
     /// The numbers that it left.
     pub metrics: BTreeMap<String, f64>,
     /// What it warned of.
@@ -81,6 +81,8 @@ pub enum StepEnd {
     Reused,
     /// It failed.
     Failed,
+    /// It was stopped together with the run.
+    Stopped,
     /// It did not get its turn.
     NotRun,
     /// The run died while it was at work.
@@ -109,6 +111,7 @@ impl StepEnd {
             Self::Ran => "ran",
             Self::Reused => "reused",
             Self::Failed => "FAILED",
+            Self::Stopped => "stopped",
             Self::NotRun => "not run",
             Self::Interrupted => "interrupted",
         }
@@ -175,13 +178,8 @@ impl Story {
             Event::StepReused { step, reason, key, metrics, .. } => {
                 let step = self.step(step);
                 step.ended = StepEnd::Reused;
-                step.reason = match reason {
-                    Reused::Unchanged => "unchanged",
-                    Reused::Restored => "an earlier result fits",
-                    Reused::AsReleased => "taken as released",
-                }
-                .to_owned();
-                step.key = Some(key.clone());
+                step.reason = reason.to_string();
+                step.key = Some(*key);
                 step.metrics.clone_from(metrics);
             }
             Event::StepStarted { step, reason, attempt } => {
@@ -196,7 +194,7 @@ impl Story {
                 step.ended = StepEnd::Ran;
                 step.seconds = Some(elapsed.as_secs_f64());
                 step.usage = *usage;
-                step.key = Some(key.clone());
+                step.key = Some(*key);
                 step.metrics.clone_from(metrics);
             }
             Event::StepFailed { step, error, will_retry: false } => {
@@ -204,10 +202,13 @@ impl Story {
                 step.ended = StepEnd::Failed;
                 step.reason.clone_from(error);
             }
+            Event::StepStopped { step } => self.step(step).ended = StepEnd::Stopped,
             Event::StepSkipped { step } => self.step(step).ended = StepEnd::NotRun,
             Event::RunFinished { tally } => self.tally = Some(*tally),
             Event::StepFailed { will_retry: true, .. }
-            | Event::RunWaited
+            | Event::RunWaited { .. }
+            | Event::RunFollowed { .. }
+            | Event::StepWaited { .. }
             | Event::ArtifactRestored { .. }
             | Event::StepProgressed { .. } => {}
         }

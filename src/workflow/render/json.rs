@@ -22,7 +22,7 @@ fn about(plan: &Plan, step: &PlannedStep) -> Value {
         step.outputs.iter().map(|output| (output.port.clone(), output.path.display().to_string().into()));
     let after: Vec<&str> = step.dependencies.iter().map(|&before| plan.steps[before].name.as_str()).collect();
     object!({
-        "name": step.name, "kind": step.kind.name, "parameters": as_written(step.runnable.parameters()),
+        "name": step.name, "kind": step.kind.name, "parameters": as_written(step.parameters()),
         "inputs": inputs.collect::<Map<_, _>>(), "outputs": outputs.collect::<Map<_, _>>(), "after": after,
     })
 }
