@@ -14,7 +14,9 @@ use crate::workflow::render;
 #[command(after_help = "\
 Examples:
   recsys graph pipelines/demo.yaml
-  recsys graph --format dot | dot -Tsvg > pipeline.svg")]
+  recsys graph --format svg > pipeline.svg       for a README; lines that others imply are left out
+  recsys graph --format html > pipeline.html     a page: point at a step to see all of it
+  recsys graph --format dot | dot -Tpdf > pipeline.pdf")]
 pub struct GraphArgs {
     #[command(flatten)]
     pipeline: PipelineArgs,
@@ -34,6 +36,10 @@ enum Format {
     Dot,
     /// Steps with parameters, inputs and outputs
     Json,
+    /// A picture, light or dark as its reader is
+    Svg,
+    /// The picture in a page that tells of each step
+    Html,
 }
 
 /// Prints the graph.
@@ -47,6 +53,8 @@ pub fn graph(args: &GraphArgs, root: &Path) -> Result<(), CommandError> {
         Format::Mermaid => render::mermaid(&plan),
         Format::Dot => render::dot(&plan),
         Format::Json => format!("{:#}", render::json(&plan)),
+        Format::Svg => render::svg(&plan, None),
+        Format::Html => render::html(&plan, None),
     });
     Ok(())
 }

@@ -9,9 +9,10 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use super::outcome::Outcome;
 use super::plain;
 use super::say::say;
-use super::style::{Colors, seconds};
+use super::style::Colors;
 use crate::workflow::event::{Event, Listener};
 use crate::workflow::kind::Progress;
+use crate::workflow::units::seconds;
 
 /// Draws the running steps and scrolls what is finished above them.
 pub struct Live {

@@ -17,12 +17,13 @@ use std::io::IsTerminal;
 use clap::ValueEnum;
 
 use crate::workflow::event::Listener;
+pub use crate::workflow::units::{bytes, seconds};
 
 pub use outcome::counts;
 pub use say::{Unsaid, remark, say, unsaid};
 pub use step_log_text::log_line;
 pub use step_logs::StepLogs;
-pub use style::{bytes, plain_table, seconds};
+pub use style::plain_table;
 
 /// How a run is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use comfy_table::CellAlignment;
 
-use super::style::{bytes, plain_table, seconds};
+use super::style::plain_table;
 use crate::workflow::event::{Event, Reused, Tally};
+use crate::workflow::units::{bytes, seconds};
 
 /// Collects what the closing table needs.
 #[derive(Debug, Default)]

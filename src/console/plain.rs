@@ -4,8 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use super::outcome::Outcome;
 use super::say::{remark, say};
-use super::style::seconds;
 use crate::workflow::event::{Event, Listener};
+use crate::workflow::units::seconds;
 
 /// Prints a line for each event but progress.
 #[derive(Default)]

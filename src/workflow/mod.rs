@@ -24,5 +24,6 @@ pub mod render;
 pub mod resources;
 pub mod spec;
 pub mod store;
+pub mod units;
 pub mod values;
 pub mod yaml;
