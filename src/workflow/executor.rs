@@ -316,7 +316,7 @@ impl<'a> Run<'a> {
                         "stopped after its timeout of {timeout:?}\n  help: raise `timeout:`, or make the step do less"
                     );
                 }
-                let will_retry = attempt <= step.retries && !self.stopping();
+                let will_retry = attempt <= step.retries.times && !self.stopping();
                 self.tell(Event::StepFailed { step: step.name.clone(), error, will_retry });
                 if will_retry {
                     self.free -= threads;

@@ -19,7 +19,8 @@ use thiserror::Error;
 
 use super::fault::{Fault, FileError, did_you_mean};
 use super::kind::{Kind, Runnable};
-use super::spec::Spec;
+use super::source::Span;
+use super::spec::{Retries, Spec};
 
 /// A pipeline that can be run: steps in an order in which every input comes before its reader.
 pub struct Plan {
@@ -52,8 +53,12 @@ pub struct PlannedStep {
     pub threads: Option<usize>,
     /// It is stopped after this time.
     pub timeout: Option<Duration>,
-    /// How often it is tried again.
-    pub retries: u32,
+    /// Memory that it occupies in bytes, when it says so.
+    pub memory: Option<u64>,
+    /// How often it is tried again, and when.
+    pub retries: Retries,
+    /// The step of the file that `foreach:` or `matrix:` made it from.
+    pub group: Option<String>,
 }
 
 /// One artifact that a step reads.
@@ -106,7 +111,7 @@ impl Plan {
     /// # Errors
     /// Everything that is wrong with it, each mistake at its place.
     pub fn new(spec: &Spec, kinds: &'static [Kind], root: &Path) -> Result<Self, FileError> {
-        let mut faults = Vec::new();
+        let mut faults = spec.faults.clone();
         let steps = resolve::resolve(spec, kinds, root, &mut faults);
         let mut graph = graph_of(&steps);
         for cycle in cycles(&graph) {
@@ -118,12 +123,12 @@ impl Plan {
             );
         }
         if !faults.is_empty() {
-            return Err(FileError::new(&spec.path, &spec.text, faults));
+            return Err(spec.error(faults));
         }
         let order = order(&graph);
         let faults = roles::leaks(spec, &steps, &order);
         if !faults.is_empty() {
-            return Err(FileError::new(&spec.path, &spec.text, faults));
+            return Err(spec.error(faults));
         }
         let steps = reorder(steps, &order);
         graph = graph_of(&steps);
@@ -188,7 +193,7 @@ impl Plan {
                 let written = written.and_then(|step| {
                     step.inputs.iter().find(|i| i.port.value == input.port && i.name == input.name)
                 });
-                let span = written.map_or(0..0, |input| input.reference.span.clone());
+                let span = written.map_or_else(Span::default, |input| input.reference.span.clone());
                 let message = format!(
                     "`{}.{}` cannot be read from `{}`: {why}",
                     step.name,
@@ -201,7 +206,7 @@ impl Plan {
                 );
             }
         }
-        if faults.is_empty() { Ok(()) } else { Err(FileError::new(&spec.path, &spec.text, faults)) }
+        if faults.is_empty() { Ok(()) } else { Err(spec.error(faults)) }
     }
 
     /// Everything that can be reached from a step, itself included.
