@@ -87,8 +87,8 @@ pub fn describe(schema: &Schema, root: &Schema) -> String {
         Some("string") => "text".to_owned(),
         Some("boolean") => "true or false".to_owned(),
         Some("array") => match schema.get("items") {
-            Some(items) => format!("a list, each {}", describe(items, root)),
-            None => "a list".to_owned(),
+            Some(items) if items.is_object() => format!("a list, each {}", describe(items, root)),
+            _ => "a list".to_owned(),
         },
         Some("object") => "a map".to_owned(),
         _ => "a value".to_owned(),
@@ -170,7 +170,16 @@ impl Checker<'_> {
         };
         for entry in entries {
             match known.iter().find(|(name, _)| *name == entry.key) {
-                Some((name, property)) => self.check(&entry.node, property, name),
+                Some((name, property)) => {
+                    let before = self.faults.len();
+                    self.check(&entry.node, property, name);
+                    if let Some(example) = example(property) {
+                        let here =
+                            self.faults[before..].iter_mut().filter(|fault| fault.span == entry.node.span);
+                        here.filter(|fault| fault.help.is_none())
+                            .for_each(|fault| fault.help = Some(format!("for example `{name}: {example}`")));
+                    }
+                }
                 None if schema.get("properties").is_none() => {
                     if let Some(inner) = schema.get("additionalProperties") {
                         self.check(&entry.node, inner, &entry.key);
@@ -209,6 +218,14 @@ fn resolve<'a>(schema: &'a Schema, root: &'a Schema) -> &'a Schema {
 fn nullable(schema: &Schema) -> Option<(&Schema, &Schema)> {
     let [first, second] = schema.get("anyOf")?.as_array()?.as_slice() else { return None };
     (second.get("type")? == "null").then_some((first, second))
+}
+
+/// What a schema gives as an example, as it stands in a file.
+fn example(schema: &Schema) -> Option<String> {
+    match schema.get("examples")?.as_array()?.first()? {
+        Schema::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
 }
 
 /// Whether a value is of the type that a schema is about, whatever its bounds.

@@ -29,7 +29,7 @@ pub struct Scope {
     engine: Arc<Engine>,
     environment: Arc<Environment>,
     names: Arc<Vec<(&'static str, Dynamic)>>,
-    /// Variables whose own fault has been reported: what uses them is not wrong itself.
+    /// Names whose own fault has been reported, such as `vars.raw`: what uses them is not wrong itself.
     broken: Arc<BTreeSet<String>>,
 }
 
@@ -70,6 +70,13 @@ impl Scope {
         let mut names: Vec<_> = self.names.iter().filter(|(known, _)| *known != name).cloned().collect();
         names.push((name, value.into()));
         Self { names: Arc::new(names), ..self.clone() }
+    }
+
+    /// This scope when what stands behind a name is not known, because that is wrong itself.
+    pub fn without_faults_about(&self, name: &str) -> Self {
+        let mut broken = BTreeSet::clone(&self.broken);
+        broken.insert(name.to_owned());
+        Self { broken: Arc::new(broken), ..self.clone() }
     }
 
     /// A value of the file as templates see it.

@@ -12,6 +12,7 @@ mod cache;
 mod catboost;
 mod contracts;
 mod graph;
+mod include;
 mod oracle;
 mod pipelines;
 mod project;

@@ -15,6 +15,7 @@ pub struct PipelineFile {
     name: Option<String>,
     /// Other pipeline files whose steps and variables belong to this one; paths are relative to this file. Variables
     /// of this file win over theirs.
+    #[schemars(example = ["common.yaml"])]
     include: Option<Vec<String>>,
     /// Values for templates: `{{ vars.raw }}`; `--var raw=DIR` changes them. They may use each other.
     vars: Option<BTreeMap<String, Json>>,
@@ -28,6 +29,7 @@ pub struct PipelineFile {
 #[serde(deny_unknown_fields)]
 pub struct StepFile {
     /// The kind; `recsys kinds` lists them. With `run:` it is `shell`.
+    #[schemars(example = &"als")]
     uses: Option<String>,
     /// Inputs by port: `step.port` or a path; a map of those for a port that takes many.
     inputs: Option<BTreeMap<String, Json>>,
@@ -36,20 +38,26 @@ pub struct StepFile {
     /// Parameters of the kind.
     with: Option<BTreeMap<String, Json>>,
     /// Command of a `shell` step.
+    #[schemars(example = "wc -l < {{ inputs.events }} > {{ outputs.lines }}")]
     run: Option<String>,
     /// Steps that must be done before this one, without data from them.
+    #[schemars(example = ["prepare"])]
     needs: Option<Vec<String>>,
     /// Names of environment variables that the step may see; their values enter the fingerprint.
+    #[schemars(example = ["AWS_REGION"])]
     env: Option<Vec<String>>,
     /// What the step occupies while it runs.
     resources: Option<Resources>,
     /// The step is stopped after this time: `500ms`, `90s`, `15m`, `2h`, `1d`.
+    #[schemars(example = "90s")]
     timeout: Option<String>,
     /// How often a failed step is tried again, and how long to wait before: `2`, or `{ times: 2, wait: 5s }`.
+    #[schemars(example = 2)]
     retries: Option<RetriesFile>,
     /// Whether the step takes part: true, false, or a template that gives one of them.
     when: Option<When>,
     /// One step for each of these values, which templates call `{{ item }}`; its name is `<step>-<value>`.
+    #[schemars(example = [32, 64])]
     foreach: Option<Vec<Json>>,
     /// One step for each combination of these values, which templates call `{{ matrix.name }}`.
     matrix: Option<BTreeMap<String, Vec<Json>>>,
@@ -63,6 +71,7 @@ pub struct Resources {
     #[schemars(range(min = 1, max = 1024))]
     threads: Option<usize>,
     /// Memory: `4GiB`, `512MiB`, `1.5GB`; other steps start only while enough of it is free.
+    #[schemars(example = "4GiB")]
     memory: Option<String>,
 }
 
@@ -84,6 +93,7 @@ pub struct RetryPlan {
     #[schemars(range(max = 100))]
     times: u32,
     /// Time before the first retry: `500ms`, `5s`; 1 s when left out.
+    #[schemars(example = "5s")]
     wait: Option<String>,
     /// Each wait is this many times the one before, up to 5 minutes; 2 when left out.
     #[schemars(range(min = 1, max = 100))]

@@ -253,7 +253,7 @@ pub fn variables(
                 Fault::new(vars.span.clone(), format!("`vars` must be a map, found {}", vars.found()))
                     .help("templates can stand in the values of the map"),
             ),
-            Value::Unknown => return scope.with_unknown_variables(),
+            Value::Unknown => return scope.without_faults_about("vars"),
             _ => {}
         }
     }

@@ -78,8 +78,13 @@ impl<'a> Builder<'a> {
             .filter(|output| output.node.value != Value::Unknown)
             .map(|output| (key(output), Placed { value: text(&output.node), span: output.node.span.clone() }))
             .collect();
-        let command =
-            || draft.scope.with("inputs", input_names(&inputs)).with("outputs", output_names(&outputs));
+        let command = || {
+            let scope =
+                draft.scope.with("inputs", input_names(&inputs)).with("outputs", output_names(&outputs));
+            // A misspelt `inputs:` makes every `{{ inputs.port }}` unknown, which is not a mistake of its own.
+            let wrong = draft.incomplete || node.is_incomplete();
+            if wrong { scope.without_faults_about("inputs").without_faults_about("outputs") } else { scope }
+        };
         let mut parameters = with.unwrap_or_else(|| Node::new(Value::Map(Vec::new()), place.clone()));
         if parameters.value == Value::Null {
             parameters.value = Value::Map(Vec::new());

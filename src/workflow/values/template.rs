@@ -82,12 +82,7 @@ impl Scope {
         };
         result.map_err(|error| {
             let used: BTreeSet<String> = used.into_iter().collect();
-            let broken = |path: &String| {
-                path.strip_prefix("vars.")
-                    .is_some_and(|rest| self.broken.contains(rest.split('.').next().unwrap_or_default()))
-                    || (path.starts_with("vars") && self.broken.contains("*"))
-            };
-            if used.iter().any(broken) {
+            if used.iter().any(|path| self.is_broken(path)) {
                 return None;
             }
             let name = match error.kind() {
@@ -96,6 +91,11 @@ impl Scope {
             };
             Some(name.unwrap_or_else(|| explain(&error, text)))
         })
+    }
+
+    fn is_broken(&self, path: &str) -> bool {
+        let ends = path.match_indices('.').map(|(at, _)| at).chain([path.len()]);
+        ends.into_iter().any(|end| self.broken.contains(&path[..end]))
     }
 
     /// The names under `vars.` that the templates of a text mention; `*` when it takes all of them.

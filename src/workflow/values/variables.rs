@@ -2,7 +2,6 @@
 //! other, whatever the order in which they are written.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use minijinja::Value as Dynamic;
 
@@ -31,11 +30,6 @@ impl Scope {
         work.publish();
         work.scope
     }
-
-    /// This scope when nothing is known about the variables, because `vars:` itself is wrong.
-    pub fn with_unknown_variables(&self) -> Self {
-        Self { broken: Arc::new(BTreeSet::from(["*".to_owned()])), ..self.clone() }
-    }
 }
 
 struct Work<'a> {
@@ -49,7 +43,7 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn define(&mut self, name: &str) {
-        if self.done.contains_key(name) || self.scope.broken.contains(name) {
+        if self.done.contains_key(name) || self.is_broken(name) {
             return;
         }
         let Some(variable) = self.variables.get(name) else { return };
@@ -75,7 +69,7 @@ impl Work<'_> {
             }
         }
         self.path.pop();
-        if self.scope.broken.contains(name) {
+        if self.is_broken(name) {
             return;
         }
         // Names without templates need no new table in between.
@@ -90,8 +84,12 @@ impl Work<'_> {
         }
     }
 
+    fn is_broken(&self, name: &str) -> bool {
+        self.scope.broken.contains(&format!("vars.{name}"))
+    }
+
     fn break_off(&mut self, name: &str) {
-        Arc::make_mut(&mut self.scope.broken).insert(name.to_owned());
+        self.scope = self.scope.without_faults_about(&format!("vars.{name}"));
     }
 
     fn publish(&mut self) {
