@@ -13,6 +13,7 @@ mod catboost;
 mod contracts;
 mod graph;
 mod history;
+mod include;
 mod oracle;
 mod output;
 mod pipelines;
