@@ -11,6 +11,7 @@ mod bad_input;
 mod cache;
 mod catboost;
 mod contracts;
+mod crash;
 mod graph;
 mod history;
 mod include;

@@ -222,7 +222,7 @@ fn a_killed_runner_leaves_the_last_good_output_and_the_next_cleans_up() {
     assert_eq!(project.read("artifacts/out.txt"), "one\nend\n");
     assert_eq!(project.run(&[]).ran(), ["slow"]);
     assert_eq!(project.read("artifacts/out.txt"), "two\nend\n");
-    let left = fs::read_dir(project.path("cache/v1/staging")).unwrap().count();
+    let left = fs::read_dir(project.path("cache/v2/staging")).unwrap().count();
     assert_eq!(left, 0, "the killed run left a staging folder");
 }
 
