@@ -13,6 +13,7 @@ mod catboost;
 mod contracts;
 mod graph;
 mod history;
+mod init;
 mod oracle;
 mod output;
 mod pipelines;
