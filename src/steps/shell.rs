@@ -85,12 +85,12 @@ fn meaning(status: ExitStatus) -> Option<&'static str> {
     match status.code().or_else(|| status.signal().map(|signal| 128 + signal))? {
         126 => Some("126 means that a program was found but cannot be executed: `chmod +x` it; "),
         127 => Some(
-            "127 means that a program was not found: install it, or name it by its path \
-             (commands run in the project folder and see the `PATH` of the runner); ",
+            "127 means that a program, or what the first line of a script names, was not found: install it, or \
+             write its path (commands run in the project folder, with the `PATH` of the runner); ",
         ),
         137 => Some(
-            "nobody here sent that signal: most often the system ran out of memory and chose this process \
-             (`dmesg` tells); give the step less data, or run fewer at a time (`-j 1`); ",
+            "SIGKILL did not come from the runner: most often the system ran out of memory and chose this \
+             process (`dmesg` tells); give the step less data, or run fewer steps at a time (`-j 1`); ",
         ),
         _ => None,
     }

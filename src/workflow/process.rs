@@ -11,25 +11,22 @@
 mod guard;
 mod lines;
 mod pipe;
+mod running;
 mod session;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, set_parent_process_death_signal, setsid};
-use wait4::{ResUse, Wait4};
+use rustix::event::Timespec;
+use rustix::process::{Signal, set_parent_process_death_signal, setsid};
 
 use self::guard::Guarded;
-use self::pipe::Pipe;
 pub use self::pipe::{Output, Stream};
+use self::running::{Running, memory_handed_on};
 use super::kind::Usage;
 
 /// Between the polite signal and the last one.
@@ -120,115 +117,32 @@ impl ShellCommand<'_> {
             });
         }
         let own_memory = memory_handed_on();
-        let mut child = command.spawn()?;
-        let pipes = [
-            child.stdout.take().map(|pipe| Pipe::new(Stream::Stdout, pipe.into())),
-            child.stderr.take().map(|pipe| Pipe::new(Stream::Stderr, pipe.into())),
-        ];
-        let pid = Pid::from_child(&child);
-        let mut running = Running {
-            pid,
-            child: Some(child),
-            process: None,
-            exited: false,
-            pipes: Vec::new(),
-            own_memory,
-            guarded: Some(guarded),
-        };
-        // From here on an error ends the command: see `drop`.
-        running.process = Some(pidfd_open(pid, PidfdFlags::empty())?);
-        running.pipes = pipes.into_iter().flatten().collect::<io::Result<_>>()?;
-        Ok(running)
+        Running::new(command.spawn()?, guarded, own_memory)
     }
-}
-
-/// A command between its start and its end; killed when dropped before.
-struct Running {
-    /// Process, group and session at once.
-    pid: Pid,
-    /// Until it is waited for: so long its number is given to nobody else.
-    child: Option<Child>,
-    process: Option<OwnedFd>,
-    exited: bool,
-    /// Those of its pipes that have not ended.
-    pipes: Vec<Pipe>,
-    own_memory: u64,
-    guarded: Option<Guarded>,
-}
-
-impl Running {
-    /// Waits for output, the end of the command, or the tick.
-    fn listen(&mut self, tick: Timespec, buffer: &mut [u8], output: &mut dyn Output) -> io::Result<()> {
-        let mut sources: Vec<PollFd<'_>> =
-            self.pipes.iter().map(|pipe| PollFd::new(pipe, PollFlags::IN)).collect();
-        let process = self.process.as_ref().filter(|_| !self.exited);
-        sources.extend(process.map(|process| PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN)));
-        match poll(&mut sources, Some(&tick)) {
-            Ok(_) => {}
-            // A signal to the runner: the caller looks at what it meant.
-            Err(Errno::INTR) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        }
-        let ready: Vec<bool> = sources.iter().map(|source| !source.revents().is_empty()).collect();
-        self.exited |= process.is_some() && ready.last() == Some(&true);
-        let mut ready = ready.into_iter();
-        self.pipes.retain_mut(|pipe| ready.next() != Some(true) || pipe.read(buffer, output));
-        Ok(())
-    }
-
-    /// Ends what the shell left behind, and reads what is in the pipes now.
-    fn end_the_rest(&mut self, buffer: &mut [u8], output: &mut dyn Output) {
-        session::kill_group(self.pid);
-        self.pipes.retain_mut(|pipe| pipe.drain(buffer, output));
-        if !self.pipes.is_empty() {
-            // Somebody holds a pipe: dying, or in another group of the session.
-            session::kill(self.pid);
-            self.pipes.iter_mut().for_each(|pipe| pipe.finish(output));
-        }
-    }
-
-    fn reap(mut self) -> io::Result<Ended> {
-        let used = self.wait().expect("it is waited for here or in `drop`, which comes after")?;
-        let time = used.rusage.utime + used.rusage.stime;
-        let peak_memory_bytes = if used.rusage.maxrss > self.own_memory { used.rusage.maxrss } else { 0 };
-        Ok(Ended { status: used.status, usage: Usage { peak_memory_bytes, cpu_seconds: time.as_secs_f64() } })
-    }
-
-    fn wait(&mut self) -> Option<io::Result<ResUse>> {
-        let child = self.child.take()?;
-        // The guard must forget its number before the system may give it to somebody else.
-        self.guarded = None;
-        Some(child.wait4())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if self.child.is_some() {
-            session::kill(self.pid);
-            let _ = self.wait();
-        }
-    }
-}
-
-/// What a child's peak is at least: a fork begins with the runner's private memory, and the kernel
-/// counts that, though exec gives it up at once. With some room for what changes meanwhile.
-fn memory_handed_on() -> u64 {
-    let pages = || -> Option<u64> {
-        let text = fs::read_to_string("/proc/self/statm").ok()?;
-        let mut fields = text.split(' ').skip(1).map(str::parse::<u64>);
-        let (resident, shared) = (fields.next()?.ok()?, fields.next()?.ok()?);
-        resident.checked_sub(shared)
-    };
-    let private = pages().unwrap_or(0) * rustix::param::page_size() as u64;
-    private + (private / 8).max(1 << 20)
 }
 
 /// How a command ended, in words.
 pub fn describe(status: ExitStatus) -> String {
-    match (status.code(), status.signal().and_then(Signal::from_named_raw)) {
-        (Some(code), _) => format!("exit code {code}"),
-        (None, Some(signal)) => format!("signal {} ({signal:?})", signal.as_raw()),
-        (None, None) => format!("signal {}", status.signal().unwrap_or_default()),
+    if let Some(code) = status.code() {
+        return format!("exit code {code}");
+    }
+    let signal = status.signal().unwrap_or_default();
+    const NAMES: [(Signal, &str); 9] = [
+        (Signal::KILL, "SIGKILL"),
+        (Signal::TERM, "SIGTERM"),
+        (Signal::INT, "SIGINT"),
+        (Signal::HUP, "SIGHUP"),
+        (Signal::SEGV, "SIGSEGV"),
+        (Signal::ABORT, "SIGABRT"),
+        (Signal::BUS, "SIGBUS"),
+        (Signal::ILL, "SIGILL"),
+        (Signal::FPE, "SIGFPE"),
+    ];
+    match NAMES.iter().find(|(known, _)| known.as_raw() == signal) {
+        Some((_, name)) => format!("signal {signal} ({name})"),
+        None => format!("signal {signal}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,7 @@ use super::plan::{Plan, Source};
 use super::release::{Foreign, Release};
 use super::resources::Tokens;
 use super::store::{Lock, Staging, Store};
+use keep::Saver;
 use schedule::{Job, State};
 use task::Outcome;
 
@@ -129,10 +130,11 @@ struct Run<'a> {
     delayed: Vec<(Instant, usize, Job)>,
     /// Services, which start when everything else is over.
     services: BTreeSet<usize>,
-    running: usize,
+    /// Steps at work.
+    running: BTreeSet<usize>,
     tokens: Tokens,
     tally: Tally,
-    saved: Instant,
+    saver: Saver,
     sender: Sender<(usize, Outcome)>,
 }
 
@@ -171,10 +173,10 @@ impl<'a> Run<'a> {
             queue: BTreeMap::new(),
             delayed: Vec::new(),
             services: BTreeSet::new(),
-            running: 0,
+            running: BTreeSet::new(),
             tokens: Tokens::new(options.jobs),
             tally: Tally::default(),
-            saved: Instant::now(),
+            saver: Saver::new(),
             sender,
         }
     }

@@ -64,7 +64,7 @@ impl<'a> Run<'a> {
             if broken.is_some() {
                 self.cancel_running();
             }
-            let idle = self.running == 0;
+            let idle = self.running.is_empty();
             if idle && (broken.is_some() || (self.queue.is_empty() && self.delayed.is_empty())) {
                 self.skip_the_rest();
                 return broken.map_or(Ok(()), Err);
@@ -95,7 +95,7 @@ impl<'a> Run<'a> {
         for (_, position, job) in self.delayed.extract_if(.., |(time, ..)| *time <= now) {
             self.queue.insert(position, job);
         }
-        let over = self.running == 0 && self.queue.is_empty() && self.delayed.is_empty();
+        let over = self.running.is_empty() && self.queue.is_empty() && self.delayed.is_empty();
         if over && !self.services.is_empty() && self.tally.failed == 0 {
             self.let_services_start()?;
         }
@@ -188,8 +188,8 @@ impl<'a> Run<'a> {
         if self.tally.stopped {
             self.cancel_running();
         }
-        for state in &self.states {
-            if let State::Running { cancelled, deadline: Some(deadline), .. } = state
+        for &position in &self.running {
+            if let State::Running { cancelled, deadline: Some(deadline), .. } = &self.states[position]
                 && Instant::now() >= *deadline
             {
                 cancelled.store(true, Ordering::Relaxed);
@@ -198,8 +198,8 @@ impl<'a> Run<'a> {
     }
 
     fn cancel_running(&self) {
-        for state in &self.states {
-            if let State::Running { cancelled, .. } = state {
+        for &position in &self.running {
+            if let State::Running { cancelled, .. } = &self.states[position] {
                 cancelled.store(true, Ordering::Relaxed);
             }
         }

@@ -78,7 +78,7 @@ impl<'a> Run<'a> {
         });
         let deadline = step.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         self.states[position] = State::Running { job, cancelled, deadline, need };
-        self.running += 1;
+        self.running.insert(position);
         Ok(())
     }
 
@@ -88,7 +88,7 @@ impl<'a> Run<'a> {
         let state = std::mem::replace(&mut self.states[position], State::Waiting);
         let State::Running { mut job, deadline, need, .. } = state else { return };
         self.tokens.give(need);
-        self.running -= 1;
+        self.running.remove(&position);
         let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
         match outcome {
             Outcome::Done(result) => self.finish(position, *result),

@@ -98,7 +98,10 @@ impl Task<'_> {
         let span = tracing::info_span!("step", name = %self.step.name, log = %log);
         let _entered = span.enter();
         tracing::info!(kind = self.step.kind.name, "started");
-        match self.attempt() {
+        let attempt = self.attempt();
+        // What stays here is removed with the staging folder of the run.
+        let _ = fs::remove_dir_all(&self.folder);
+        match attempt {
             Ok(Some(result)) => {
                 tracing::info!(seconds = result.seconds, "finished");
                 Outcome::Done(Box::new(result))

@@ -93,7 +93,10 @@ pub struct Release {
     record: PathBuf,
     /// What is released now.
     pub state: State,
-    saved: State,
+    /// Whether the record on the disk says something else.
+    changed: bool,
+    /// Whether the manifest says something else than the record.
+    unpublished: bool,
 }
 
 impl Release {
@@ -101,7 +104,14 @@ impl Release {
     pub fn open(root: &Path, store: &Store, pipeline: &str) -> Self {
         let record = store.release_path(pipeline);
         let state: State = read_record(&record).unwrap_or_default();
-        Self { root: root.to_owned(), pipeline: pipeline.to_owned(), record, saved: state.clone(), state }
+        Self {
+            root: root.to_owned(),
+            pipeline: pipeline.to_owned(),
+            record,
+            state,
+            changed: false,
+            unpublished: false,
+        }
     }
 
     /// Claims the outputs of steps that are about to run.
@@ -141,6 +151,7 @@ impl Release {
                     }
                 }
                 self.state.claims.insert(output.path.clone());
+                self.changed = true;
             }
         }
         if foreign.is_empty() { Ok(()) } else { Err(foreign) }
@@ -170,27 +181,36 @@ impl Release {
 
     /// Forgets steps that the pipeline no longer has; their files stay.
     pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        let before = self.state.steps.len();
         self.state.steps.retain(|step, _| keep(step));
+        self.changed |= self.state.steps.len() != before;
     }
 
-    /// Writes the record and the manifest when they have changed.
+    /// Writes the record when it has changed.
     ///
     /// # Errors
     /// When the disk refuses.
     pub fn save(&mut self) -> Result<(), FilesError> {
-        if self.state != self.saved {
-            if self.state.steps != self.saved.steps {
-                let manifest = Manifest { pipeline: self.pipeline.clone(), steps: self.state.steps.clone() };
-                write_json(&self.manifest_path(), &manifest)?;
-            }
+        if self.changed {
             write_record(&self.record, &self.state)?;
-            self.saved = self.state.clone();
+            self.changed = false;
+            self.unpublished = true;
         }
         Ok(())
     }
 
-    fn manifest_path(&self) -> PathBuf {
-        self.root.join("artifacts").join(format!("manifest.{}.json", self.pipeline))
+    /// Writes the manifest when the record has changed since, or it has gone.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn publish(&mut self) -> Result<(), FilesError> {
+        let path = self.root.join("artifacts").join(format!("manifest.{}.json", self.pipeline));
+        if self.unpublished || (!path.exists() && !self.state.steps.is_empty()) {
+            let manifest = Manifest { pipeline: self.pipeline.clone(), steps: self.state.steps.clone() };
+            write_json(&path, &manifest)?;
+            self.unpublished = false;
+        }
+        Ok(())
     }
 }
 

@@ -59,6 +59,7 @@ impl Release {
             }
         }
         self.state.claims.extend(released.outputs.values().map(|file| file.path.clone()));
+        self.changed |= self.state.steps.get(&step.name) != Some(&released);
         self.state.steps.insert(step.name.clone(), released);
         Ok(restored)
     }
