@@ -13,10 +13,13 @@ use super::CommandError;
 use super::status::Format;
 use super::workspace::store;
 use crate::console::{self, bytes};
+use crate::workflow::fault::Fault;
 use crate::workflow::files::FilesError;
+use crate::workflow::source::Span;
+use crate::workflow::spec::units;
 use crate::workflow::store::collect::{Garbage, Policy};
 use crate::workflow::store::survey::Problem;
-use crate::workflow::values::{parse_duration, parse_size};
+use crate::workflow::yaml::{Node, Value};
 
 /// Look after what runs have kept under `cache/`.
 #[derive(Debug, Args)]
@@ -50,10 +53,10 @@ Examples:
   recsys cache gc --max-size 20GiB              what is cheapest to make again per byte goes first")]
     Gc {
         /// Remove results that were not used for so long: `12h`, `30d`
-        #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+        #[arg(long, value_name = "TIME", value_parser = time)]
         older_than: Option<Duration>,
         /// Remove results until the objects take no more than this: `20GiB`
-        #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+        #[arg(long, value_name = "SIZE", value_parser = size)]
         max_size: Option<u64>,
         /// Keep the records and logs of so many runs
         #[arg(long, value_name = "N", default_value_t = KEEP_RUNS)]
@@ -94,6 +97,20 @@ pub fn cache(args: &CacheArgs, root: &Path) -> Result<(), CommandError> {
             gc(root, &policy, *dry_run)
         }
     }
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    written(text, units::duration)
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    written(text, units::memory)
+}
+
+fn written<T>(text: &str, read: fn(&Node, &mut Vec<Fault>) -> Option<T>) -> Result<T, String> {
+    let mut faults = Vec::new();
+    let value = read(&Node::new(Value::Text(text.to_owned()), Span::default()), &mut faults);
+    value.ok_or_else(|| faults.into_iter().map(|fault| fault.message).collect())
 }
 
 fn stats(root: &Path, format: Format) -> Result<(), CommandError> {

@@ -8,10 +8,9 @@ use thiserror::Error;
 
 use super::CommandError;
 use crate::steps::KINDS;
-use crate::workflow::config;
 use crate::workflow::plan::Plan;
-use crate::workflow::spec::{Override, Overrides, Spec};
-use crate::workflow::values::{Scope, parse_override};
+use crate::workflow::spec::{Overrides, Spec};
+use crate::workflow::values::Scope;
 
 /// Which pipeline, with what values.
 #[derive(Debug, Clone, Args)]
@@ -26,11 +25,11 @@ pub struct PipelineArgs {
 
     /// Change a variable of the file: what stands under `vars:`
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = name_and_value)]
-    pub vars: Vec<(String, String)>,
+    pub vars: Vec<String>,
 
     /// Change a parameter of a step; the value is read as YAML
     #[arg(long = "set", value_name = "STEP.PARAMETER=VALUE", value_parser = step_parameter_and_value)]
-    pub set: Vec<(String, String, String)>,
+    pub set: Vec<String>,
 }
 
 #[derive(Debug, Error, Diagnostic)]
@@ -52,42 +51,33 @@ pub fn enter(folder: Option<&Path>) -> Result<PathBuf, CommandError> {
 }
 
 impl PipelineArgs {
+    /// The changes to the file.
+    pub fn overrides(&self) -> Overrides {
+        Overrides { configs: self.configs.clone(), vars: self.vars.clone(), set: self.set.clone() }
+    }
+
     /// The pipeline, read, resolved and checked.
     ///
     /// # Errors
     /// Everything that is wrong with the file or the changes to it.
     pub fn plan(&self, root: &Path) -> Result<(Spec, Plan), CommandError> {
-        let mut overrides = Overrides::default();
-        for path in &self.configs {
-            config::read(path, &mut overrides).map_err(|error| CommandError::Usage(error.into()))?;
-        }
-        overrides.vars.extend(self.vars.iter().map(|(name, value)| (name.clone(), parse_override(value))));
-        overrides.parameters.extend(self.set.iter().map(|(step, parameter, value)| Override {
-            step: step.clone(),
-            parameter: parameter.clone(),
-            value: parse_override(value),
-            origin: "`--set`".to_owned(),
-        }));
-        let spec = Spec::read(&self.pipeline, Scope::from_environment(root), &overrides)
+        let spec = Spec::read(&self.pipeline, Scope::from_environment(root), &self.overrides())
             .map_err(|error| CommandError::Usage(error.into()))?;
         let plan = Plan::new(&spec, KINDS, root).map_err(|error| CommandError::Usage(error.into()))?;
         Ok((spec, plan))
     }
 }
 
-fn name_and_value(text: &str) -> Result<(String, String), String> {
+fn name_and_value(text: &str) -> Result<String, String> {
     match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        Some((name, _)) if !name.is_empty() => Ok(text.to_owned()),
         _ => Err("expected NAME=VALUE, for example `raw=data/raw`".to_owned()),
     }
 }
 
-fn step_parameter_and_value(text: &str) -> Result<(String, String, String), String> {
-    let parts = text.split_once('=').and_then(|(path, value)| Some((path.split_once('.')?, value)));
-    match parts {
-        Some(((step, parameter), value)) if !step.is_empty() && !parameter.is_empty() => {
-            Ok((step.to_owned(), parameter.to_owned(), value.to_owned()))
-        }
+fn step_parameter_and_value(text: &str) -> Result<String, String> {
+    match text.split_once('=').and_then(|(path, _)| path.split_once('.')) {
+        Some((step, parameter)) if !step.is_empty() && !parameter.is_empty() => Ok(text.to_owned()),
         _ => Err("expected STEP.PARAMETER=VALUE, for example `als.factors=128`".to_owned()),
     }
 }

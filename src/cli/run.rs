@@ -124,6 +124,7 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
     let world =
         World { root, store: &project.store, run: &name, logs: &logs, listener: &listeners, stop: &stop };
     let tally = executor::run(plan, &options, &world).map_err(CommandError::failed)?;
+    project.keep_plan();
     match tally {
         tally if tally.is_stopped() => Err(CommandError::Stopped(signal.load(Ordering::Relaxed))),
         tally if tally.failed > 0 => Err(CommandError::StepFailed),

@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 
 use super::CommandError;
 use super::project::PipelineArgs;
+use crate::steps::KINDS;
 use crate::workflow::decide::{Force, Ground};
 use crate::workflow::forecast::{Forecast, forecast};
-use crate::workflow::plan::{Plan, Source};
+use crate::workflow::plan::{Plan, Source, kept};
 use crate::workflow::release::Release;
+use crate::workflow::spec::Spec;
 use crate::workflow::store::Store;
+use crate::workflow::values::Scope;
 
 /// What commands about a pipeline work with; nothing is written by opening it.
 pub struct Workspace {
@@ -19,6 +22,8 @@ pub struct Workspace {
     pub store: Store,
     root: PathBuf,
     args: PipelineArgs,
+    /// Where to keep the plan, and what it was made from, when it is not kept yet.
+    unkept: Option<(PathBuf, Spec)>,
 }
 
 /// The store of the project in the folder `root`.
@@ -32,12 +37,30 @@ impl PipelineArgs {
     /// # Errors
     /// Everything that is wrong with the file or the changes to it.
     pub fn open(&self, root: &Path) -> Result<Workspace, CommandError> {
-        let (_, plan) = self.plan(root)?;
-        Ok(Workspace { plan, store: store(root), root: root.to_owned(), args: self.clone() })
+        let store = store(root);
+        let path = store.plan_path(kept::key(root, &self.pipeline, &self.overrides()));
+        let found = kept::find(&path, KINDS, &Scope::from_environment(root));
+        let (plan, unkept) = match found {
+            Some(plan) => (plan, None),
+            None => {
+                let (spec, plan) = self.plan(root)?;
+                (plan, Some((path, spec)))
+            }
+        };
+        Ok(Workspace { plan, store, root: root.to_owned(), args: self.clone(), unkept })
     }
 }
 
 impl Workspace {
+    /// Keeps the plan, so that the next command need not read and check the file again.
+    pub fn keep_plan(&self) {
+        if let Some((path, spec)) = &self.unkept
+            && let Err(error) = kept::keep(path, spec, &self.plan)
+        {
+            tracing::warn!("the plan is not kept: {error}");
+        }
+    }
+
     /// Checks that the files exist which the selected steps read and no step writes.
     ///
     /// # Errors

@@ -1,39 +1,52 @@
 //! What is wrong with a file, and where: one fault per mistake, all of them at once.
 
-use std::ops::Range;
-use std::path::Path;
+use std::collections::HashSet;
+use std::sync::Arc;
 
-use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
+use miette::{Diagnostic, LabeledSpan, SourceCode};
 use thiserror::Error;
 
+use super::source::{Source, Sources, Span};
+
+/// Mistakes that are shown; a generated file may have thousands that are all the same.
+const SHOWN: usize = 100;
+
 /// One mistake at one place of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Fault {
-    /// Where, in bytes of the text.
-    pub span: Range<usize>,
+    /// Where.
+    pub span: Span,
     /// What was expected and what was found.
     pub message: String,
     /// The next action.
     pub help: Option<String>,
+    /// The words at the place that are meant, when they stand there as they are.
+    pub words: Option<String>,
 }
 
 impl Fault {
     /// A mistake at `span`.
-    pub fn new(span: Range<usize>, message: impl Into<String>) -> Self {
-        Self { span, message: message.into(), help: None }
+    pub fn new(span: impl Into<Span>, message: impl Into<String>) -> Self {
+        Self { span: span.into(), message: message.into(), help: None, words: None }
     }
 
     /// Says the next action.
     pub fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
     }
+
+    /// Underlines these words instead of the whole place, when they are found there.
+    pub fn words(self, words: impl Into<String>) -> Self {
+        Self { words: Some(words.into()), ..self }
+    }
 }
 
-/// Everything that is wrong with one file, in the order of the file.
+/// Everything that is wrong with a pipeline, in the order of its files.
 #[derive(Debug, Error)]
-#[error("{} {} in `{name}`", faults.len(), if faults.len() == 1 { "mistake" } else { "mistakes" })]
+#[error("{}", self.title())]
 pub struct FileError {
-    name: String,
+    names: Vec<String>,
+    count: usize,
     faults: Vec<PlacedFault>,
 }
 
@@ -41,25 +54,73 @@ pub struct FileError {
 #[error("{}", fault.message)]
 struct PlacedFault {
     fault: Fault,
-    source_code: NamedSource<String>,
+    source_code: Option<Arc<Source>>,
 }
 
 impl FileError {
-    /// Faults of the file at `path` whose text is `text`.
-    pub fn new(path: &Path, text: &str, mut faults: Vec<Fault>) -> Self {
-        faults.sort_by_key(|fault| fault.span.start);
-        faults.dedup();
-        let name = path.display().to_string();
+    /// Faults in these sources; one that was found twice is told once.
+    pub fn new(sources: &Sources, mut faults: Vec<Fault>) -> Self {
+        for fault in &mut faults {
+            narrow(fault, sources);
+        }
+        faults.sort_by(|a, b| a.span.cmp(&b.span));
+        let mut seen = HashSet::new();
+        faults.retain(|fault| seen.insert(fault.clone()));
+        let mut names: Vec<String> = Vec::new();
+        for fault in &faults {
+            let name = sources.source(fault.span.source).map_or("", |source| source.name());
+            if !name.is_empty() && !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+        let count = faults.len();
         let faults = faults
             .into_iter()
-            .map(|fault| PlacedFault { fault, source_code: NamedSource::new(&name, text.to_owned()) })
+            .take(SHOWN)
+            .map(|fault| PlacedFault { source_code: sources.source(fault.span.source).cloned(), fault })
             .collect();
-        Self { name, faults }
+        Self { names, count, faults }
     }
 
     /// The messages alone, for tests and logs.
     pub fn messages(&self) -> impl Iterator<Item = &str> {
         self.faults.iter().map(|placed| placed.fault.message.as_str())
+    }
+
+    fn title(&self) -> String {
+        let noun = if self.count == 1 { "mistake" } else { "mistakes" };
+        let names: Vec<String> = self.names.iter().take(3).map(|name| format!("`{name}`")).collect();
+        let more = if self.names.len() > 3 { " and others" } else { "" };
+        let shown = if self.count > SHOWN { format!("; the first {SHOWN} are") } else { String::new() };
+        format!("{} {noun} in {}{more}{shown}", self.count, names.join(", "))
+    }
+}
+
+/// Moves the place of a fault to the words that are meant.
+fn narrow(fault: &mut Fault, sources: &Sources) {
+    let Some(words) = fault.words.take().filter(|words| !words.is_empty()) else { return };
+    let text = sources.text(fault.span.source);
+    // A scalar of several lines is underlined in its first; its words may stand further down, before the next key
+    // of the file. An alias (`*name`) has its text elsewhere.
+    let Some(rest) = text.get(fault.span.start..) else { return };
+    if rest.starts_with('*') {
+        return;
+    }
+    let indent =
+        text[..fault.span.start].rfind('\n').map_or(fault.span.start, |at| fault.span.start - at - 1);
+    let line_indent = text[fault.span.start - indent..].len()
+        - text[fault.span.start - indent..].trim_start_matches([' ', '-']).len();
+    let mut end = 0;
+    for (number, line) in rest.split_inclusive('\n').enumerate() {
+        let deeper = line.len() - line.trim_start_matches(' ').len() > line_indent || line.trim().is_empty();
+        if number > 0 && !deeper {
+            break;
+        }
+        end += line.len();
+    }
+    if let Some(at) = rest[..end].find(&words) {
+        fault.span.start += at;
+        fault.span.end = fault.span.start + words.len();
     }
 }
 
@@ -79,7 +140,7 @@ impl Diagnostic for PlacedFault {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(&self.source_code)
+        self.source_code.as_deref().map(|source| source as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
@@ -91,14 +152,24 @@ impl Diagnostic for PlacedFault {
 /// A hint with the nearest of the known names, or all of them when none is near.
 pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
-    let nearest = known
-        .iter()
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), *candidate))
-        .min()
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len().max(name.len()) / 3);
-    match nearest {
-        Some((_, candidate)) => format!("did you mean `{candidate}`?"),
+    match nearest(name, known.iter().copied()) {
+        Some(candidate) => format!("did you mean `{candidate}`?"),
         None if known.is_empty() => "there is none to choose from".to_owned(),
+        None if known.len() > 30 => format!("known: {}, … ({} in all)", known[..30].join(", "), known.len()),
         None => format!("known: {}", known.join(", ")),
     }
+}
+
+/// The known name that is most like this one, if any is.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let length = name.chars().count();
+    known
+        .into_iter()
+        .filter(|candidate| {
+            candidate.chars().count().abs_diff(length) <= 1 + candidate.len().max(name.len()) / 3
+        })
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .min()
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len().max(name.len()) / 3)
+        .map(|(_, candidate)| candidate)
 }

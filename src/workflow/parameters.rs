@@ -4,16 +4,62 @@
 //! cover what `schemars` derives for plain structs: objects, lists, numbers with bounds, texts,
 //! enumerations, optional values and references to definitions.
 
+use std::collections::HashSet;
+
 use serde_json::Value as Schema;
 
-use super::fault::{Fault, did_you_mean};
-use super::yaml::{Node, Value};
+use super::fault::{Fault, did_you_mean, nearest};
+use super::source::Span;
+use super::values::is_template;
+use super::yaml::{Node, Value, short};
 
 /// Every place where `node` does not fit `schema`; `noun` is what a name in it is called.
 pub fn check(node: &Node, schema: &Schema, noun: &str) -> Vec<Fault> {
     let mut faults = Vec::new();
-    Checker { root: schema, noun, faults: &mut faults }.check(node, schema, "");
+    Checker { root: schema, noun, templates: false, faults: &mut faults }.check(node, schema, "");
     faults
+}
+
+/// The same for a part of a schema, the value of the key `name`.
+pub fn check_part(node: &Node, root: &Schema, part: &Schema, name: &str) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    Checker { root, noun: "key", templates: false, faults: &mut faults }.check(node, part, name);
+    faults
+}
+
+/// Checks a file whose templates are not rendered yet: a template may become anything. What does not
+/// fit is made unknown, so that nothing that only follows from it is reported later.
+pub fn check_unrendered(node: &mut Node, schema: &Schema, noun: &str) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    Checker { root: schema, noun, templates: true, faults: &mut faults }.check(node, schema, "");
+    if !faults.is_empty() {
+        forget(node, &faults.iter().map(|fault| &fault.span).collect());
+    }
+    faults
+}
+
+fn forget(node: &mut Node, faulty: &HashSet<&Span>) {
+    match &mut node.value {
+        Value::Map(entries) => {
+            for entry in entries {
+                if faulty.contains(&entry.key_span) || faulty.contains(&entry.node.span) {
+                    entry.node.value = Value::Unknown;
+                } else {
+                    forget(&mut entry.node, faulty);
+                }
+            }
+        }
+        Value::List(items) => {
+            for item in items {
+                if faulty.contains(&item.span) {
+                    item.value = Value::Unknown;
+                } else {
+                    forget(item, faulty);
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The properties of an object schema, references resolved, in the order of the struct.
@@ -28,6 +74,10 @@ pub fn describe(schema: &Schema, root: &Schema) -> String {
     if let Some((inner, _)) = nullable(schema) {
         return format!("{} or null", describe(inner, root));
     }
+    if let Some(variants) = schema.get("anyOf").and_then(Schema::as_array) {
+        let said: Vec<String> = variants.iter().map(|variant| describe(variant, root)).collect();
+        return said.join(" or ");
+    }
     if let Some(choices) = choices(schema) {
         return format!("one of {}", choices.join(", "));
     }
@@ -37,8 +87,8 @@ pub fn describe(schema: &Schema, root: &Schema) -> String {
         Some("string") => "text".to_owned(),
         Some("boolean") => "true or false".to_owned(),
         Some("array") => match schema.get("items") {
-            Some(items) => format!("a list, each {}", describe(items, root)),
-            None => "a list".to_owned(),
+            Some(items) if items.is_object() => format!("a list, each {}", describe(items, root)),
+            _ => "a list".to_owned(),
         },
         Some("object") => "a map".to_owned(),
         _ => "a value".to_owned(),
@@ -48,17 +98,29 @@ pub fn describe(schema: &Schema, root: &Schema) -> String {
 struct Checker<'a> {
     root: &'a Schema,
     noun: &'a str,
+    /// Whether a text with a template in it fits everything.
+    templates: bool,
     faults: &'a mut Vec<Fault>,
 }
 
 impl Checker<'_> {
     fn check(&mut self, node: &Node, schema: &Schema, name: &str) {
+        if node.value == Value::Unknown
+            || (self.templates && matches!(&node.value, Value::Text(text) if is_template(text)))
+        {
+            return;
+        }
         let schema = resolve(schema, self.root);
         if let Some((inner, _)) = nullable(schema) {
             if node.value != Value::Null {
                 self.check(node, inner, name);
             }
             return;
+        }
+        if let Some(variants) = schema.get("anyOf").and_then(Schema::as_array)
+            && let Some(variant) = variants.iter().find(|variant| suits(node, resolve(variant, self.root)))
+        {
+            return self.check(node, variant, name);
         }
         let types = type_names(schema);
         if types.contains(&"null") && node.value == Value::Null {
@@ -69,7 +131,7 @@ impl Checker<'_> {
                 choices(schema).is_some_and(|choices| choices.contains(&text.as_str()))
             }
             (_, _) if choices(schema).is_some() => false,
-            (_, None) => true,
+            (_, None) => schema.get("anyOf").is_none(),
             (Value::Integer(value), Some("integer" | "number")) => within(*value as f64, schema),
             (Value::Real(value), Some("number")) => value.is_finite() && within(*value, schema),
             (Value::Text(_), Some("string")) | (Value::Bool(_), Some("boolean")) => true,
@@ -108,21 +170,38 @@ impl Checker<'_> {
         };
         for entry in entries {
             match known.iter().find(|(name, _)| *name == entry.key) {
-                Some((name, property)) => self.check(&entry.node, property, name),
+                Some((name, property)) => {
+                    let before = self.faults.len();
+                    self.check(&entry.node, property, name);
+                    if let Some(example) = example(property) {
+                        let here =
+                            self.faults[before..].iter_mut().filter(|fault| fault.span == entry.node.span);
+                        here.filter(|fault| fault.help.is_none())
+                            .for_each(|fault| fault.help = Some(format!("for example `{name}: {example}`")));
+                    }
+                }
                 None if schema.get("properties").is_none() => {
                     if let Some(inner) = schema.get("additionalProperties") {
                         self.check(&entry.node, inner, &entry.key);
                     }
                 }
                 None => self.faults.push(
-                    Fault::new(entry.key_span.clone(), format!("unknown {} `{}`", self.noun, entry.key))
-                        .help(did_you_mean(&entry.key, known.iter().map(|(name, _)| *name))),
+                    Fault::new(
+                        entry.key_span.clone(),
+                        format!("unknown {} `{}`", self.noun, short(&entry.key)),
+                    )
+                    .help(did_you_mean(&entry.key, known.iter().map(|(name, _)| *name))),
                 ),
             }
         }
         for name in schema.get("required").and_then(Schema::as_array).into_iter().flatten() {
             let Some(name) = name.as_str() else { continue };
-            if !entries.iter().any(|entry| entry.key == name) {
+            // A key that is misspelt is not missing as well.
+            let misspelt = entries
+                .iter()
+                .filter(|entry| known.iter().all(|(name, _)| *name != entry.key))
+                .any(|entry| nearest(&entry.key, known.iter().map(|(name, _)| *name)) == Some(name));
+            if !misspelt && !entries.iter().any(|entry| entry.key == name) {
                 self.faults
                     .push(Fault::new(node.span.clone(), format!("the {} `{name}` is missing", self.noun)));
             }
@@ -139,6 +218,29 @@ fn resolve<'a>(schema: &'a Schema, root: &'a Schema) -> &'a Schema {
 fn nullable(schema: &Schema) -> Option<(&Schema, &Schema)> {
     let [first, second] = schema.get("anyOf")?.as_array()?.as_slice() else { return None };
     (second.get("type")? == "null").then_some((first, second))
+}
+
+/// What a schema gives as an example, as it stands in a file.
+fn example(schema: &Schema) -> Option<String> {
+    match schema.get("examples")?.as_array()?.first()? {
+        Schema::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+/// Whether a value is of the type that a schema is about, whatever its bounds.
+fn suits(node: &Node, schema: &Schema) -> bool {
+    let wanted: &[&str] = match &node.value {
+        Value::Unknown => return true,
+        Value::Null => &["null"],
+        Value::Bool(_) => &["boolean"],
+        Value::Integer(_) => &["integer", "number"],
+        Value::Real(_) => &["number"],
+        Value::Text(_) => &["string"],
+        Value::List(_) => &["array"],
+        Value::Map(_) => &["object"],
+    };
+    type_names(schema).iter().any(|name| wanted.contains(name))
 }
 
 fn type_names(schema: &Schema) -> Vec<&str> {

@@ -4,6 +4,7 @@
 //! ports, parameters, edges, data types, periods (nothing of the test period reaches an input that
 //! trains), two steps writing one path, cycles. What comes out can be run.
 
+pub mod kept;
 mod record;
 mod resolve;
 mod roles;
@@ -24,6 +25,7 @@ use super::digest::Digest;
 use super::fault::{Fault, FileError, did_you_mean};
 use super::fingerprint::Definition;
 use super::kind::{Kind, Runnable};
+use super::source::Span;
 use super::spec::{Retries, Spec};
 
 pub use record::PlanRecord;
@@ -145,7 +147,7 @@ impl Plan {
     /// # Errors
     /// Everything that is wrong with it, each mistake at its place.
     pub fn new(spec: &Spec, kinds: &'static [Kind], root: &Path) -> Result<Self, FileError> {
-        let mut faults = Vec::new();
+        let mut faults = spec.faults.clone();
         let steps = resolve::resolve(spec, kinds, root, &mut faults);
         let mut graph = graph_of(&steps);
         for cycle in cycles(&graph) {
@@ -157,12 +159,12 @@ impl Plan {
             );
         }
         if !faults.is_empty() {
-            return Err(FileError::new(&spec.path, &spec.text, faults));
+            return Err(spec.error(faults));
         }
         let order = order(&graph);
         let faults = roles::leaks(spec, &steps, &order);
         if !faults.is_empty() {
-            return Err(FileError::new(&spec.path, &spec.text, faults));
+            return Err(spec.error(faults));
         }
         let steps = reorder(steps, &order);
         graph = graph_of(&steps);
@@ -239,7 +241,7 @@ impl Plan {
                 let written = written.and_then(|step| {
                     step.inputs.iter().find(|i| i.port.value == input.port && i.name == input.name)
                 });
-                let span = written.map_or(0..0, |input| input.reference.span.clone());
+                let span = written.map_or_else(Span::default, |input| input.reference.span.clone());
                 let message = format!(
                     "`{}.{}` cannot be read from `{}`: {why}",
                     step.name,
@@ -252,7 +254,7 @@ impl Plan {
                 );
             }
         }
-        if faults.is_empty() { Ok(()) } else { Err(FileError::new(&spec.path, &spec.text, faults)) }
+        if faults.is_empty() { Ok(()) } else { Err(spec.error(faults)) }
     }
 
     /// Everything that can be reached from a step, itself included.

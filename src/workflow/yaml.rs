@@ -4,26 +4,26 @@
 //! `serde-saphyr`, which resolves anchors and merge keys, refuses duplicate keys and bounds what a
 //! hostile file can cost.
 
-use std::fmt;
-use std::ops::Range;
-
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::{Location, Spanned};
+mod read;
+mod refusal;
 
 use super::fault::Fault;
+use super::source::{SourceId, Span};
 
 /// A value and its place in the text, in bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
     /// What stands there.
     pub value: Value,
-    /// Where, in bytes of the text.
-    pub span: Range<usize>,
+    /// Where.
+    pub span: Span,
 }
 
 /// What stands at a place of a YAML file.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
+    /// Not known: what stood here was wrong, and that has been reported.
+    Unknown,
     /// `null`, `~` or nothing.
     Null,
     /// `true` or `false`.
@@ -46,36 +46,35 @@ pub struct Entry {
     /// The key.
     pub key: String,
     /// Where the key stands.
-    pub key_span: Range<usize>,
+    pub key_span: Span,
     /// The value.
     pub node: Node,
 }
 
 impl Node {
-    /// Reads a whole file.
+    /// Reads a text that is a source of its own.
     ///
     /// # Errors
     /// When the text is not YAML; the fault has the place.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        let options = serde_saphyr::options! { strict_booleans: true, budget: serde_saphyr::budget! { max_nodes: 4_000_000 } };
-        match serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options) {
-            Ok(spanned) => Ok(place(spanned, text)),
-            Err(error) => {
-                let span = error.location().map_or(0..0, |location| span_of(location, text));
-                let message = error.without_snippet().to_string();
-                let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
-                Err(Fault::new(span, message).help("correct the YAML at this place"))
-            }
-        }
+        Self::parse_in(text, SourceId::default())
+    }
+
+    /// Reads the text of a source.
+    ///
+    /// # Errors
+    /// When the text is not YAML; the fault has the place.
+    pub fn parse_in(text: &str, source: SourceId) -> Result<Self, Fault> {
+        read::read(text, source)
     }
 
     /// A value that stands nowhere in the file, such as one from the command line, with the place to blame.
-    pub fn new(value: Value, span: Range<usize>) -> Self {
+    pub fn new(value: Value, span: Span) -> Self {
         Self { value, span }
     }
 
     /// From JSON, every part at the same place.
-    pub fn from_json(json: &serde_json::Value, span: &Range<usize>) -> Self {
+    pub fn from_json(json: &serde_json::Value, span: &Span) -> Self {
         use serde_json::Value as Json;
         let value = match json {
             Json::Null => Value::Null,
@@ -102,7 +101,7 @@ impl Node {
     /// The same value without places.
     pub fn to_json(&self) -> serde_json::Value {
         match &self.value {
-            Value::Null => serde_json::Value::Null,
+            Value::Null | Value::Unknown => serde_json::Value::Null,
             Value::Bool(value) => (*value).into(),
             Value::Integer(value) => (*value).into(),
             Value::Real(value) => (*value).into(),
@@ -122,115 +121,45 @@ impl Node {
         }
     }
 
+    /// Whether a part of it is not known.
+    pub fn is_incomplete(&self) -> bool {
+        match &self.value {
+            Value::Unknown => true,
+            Value::List(items) => items.iter().any(Self::is_incomplete),
+            Value::Map(entries) => entries.iter().any(|entry| entry.node.is_incomplete()),
+            _ => false,
+        }
+    }
+
+    /// The entries of a map; none when it is no map.
+    pub fn entries(&self) -> &[Entry] {
+        match &self.value {
+            Value::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
     /// What this is, for messages: `the text "many"`, `a map`.
     pub fn found(&self) -> String {
         match &self.value {
-            Value::Null => "nothing".to_owned(),
+            Value::Null | Value::Unknown => "nothing".to_owned(),
             Value::Bool(value) => format!("`{value}`"),
             Value::Integer(value) => format!("`{value}`"),
             Value::Real(value) => format!("`{value}`"),
-            Value::Text(text) => format!("the text `{text}`"),
+            Value::Text(text) if text.is_empty() => "an empty text".to_owned(),
+            Value::Text(text) => format!("the text `{}`", short(text)),
             Value::List(_) => "a list".to_owned(),
             Value::Map(_) => "a map".to_owned(),
         }
     }
 }
 
-fn place(spanned: Spanned<Raw>, text: &str) -> Node {
-    let span = span_of(spanned.referenced, text);
-    let value = match spanned.value {
-        Raw::Null => Value::Null,
-        Raw::Bool(value) => Value::Bool(value),
-        Raw::Integer(value) => Value::Integer(value),
-        Raw::Real(value) => Value::Real(value),
-        Raw::Text(text) => Value::Text(text),
-        Raw::List(items) => Value::List(items.into_iter().map(|item| place(item, text)).collect()),
-        Raw::Map(entries) => Value::Map(
-            entries
-                .into_iter()
-                .map(|(key, node)| Entry {
-                    key_span: span_of(key.referenced, text),
-                    key: key.value,
-                    node: place(node, text),
-                })
-                .collect(),
-        ),
-    };
-    Node { value, span }
-}
-
-fn span_of(location: Location, text: &str) -> Range<usize> {
-    let start = location.span().byte_offset().map_or(0, |offset| offset as usize).min(text.len());
-    let length = location.span().byte_len().map_or(1, |length| length as usize).max(1);
-    // A map or a long block would underline half the file: its first line is enough.
-    let rest = &text[start..];
-    let line = rest.find('\n').unwrap_or(rest.len()).max(1);
-    start..(start + length.min(line)).min(text.len())
-}
-
-enum Raw {
-    Null,
-    Bool(bool),
-    Integer(i64),
-    Real(f64),
-    Text(String),
-    List(Vec<Spanned<Raw>>),
-    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
-}
-
-impl<'de> Deserialize<'de> for Raw {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RawVisitor)
-    }
-}
-
-struct RawVisitor;
-
-impl<'de> Visitor<'de> for RawVisitor {
-    type Value = Raw;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a YAML value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Raw, E> {
-        Ok(Raw::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
-        Ok(Raw::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
-        Ok(Raw::Integer(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
-        Ok(i64::try_from(value).map_or(Raw::Real(value as f64), Raw::Integer))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Raw, E> {
-        Ok(Raw::Real(value))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
-        Ok(Raw::Text(value.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = access.next_element()? {
-            items.push(item);
-        }
-        Ok(Raw::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = access.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(Raw::Map(entries))
+/// The beginning of a long text on one line.
+pub fn short(text: &str) -> String {
+    let line = text.trim_end().replace('\n', "⏎");
+    match line.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
     }
 }
 
@@ -238,15 +167,19 @@ impl<'de> Visitor<'de> for RawVisitor {
 mod tests {
     use super::*;
 
+    fn text_at<'a>(span: &Span, text: &'a str) -> &'a str {
+        &text[span.start..span.end]
+    }
+
     #[test]
     fn every_key_and_value_knows_its_place() {
         let text = "a: 1\nb:\n  - x\n  - {c: 2.5}\n";
         let root = Node::parse(text).unwrap();
         let Value::Map(entries) = &root.value else { panic!("expected a map") };
-        assert_eq!(&text[entries[1].key_span.clone()], "b");
+        assert_eq!(text_at(&entries[1].key_span, text), "b");
         let Value::List(items) = &entries[1].node.value else { panic!("expected a list") };
-        assert_eq!(&text[items[0].span.clone()], "x");
-        assert_eq!(&text[items[1].get("c").unwrap().span.clone()], "2.5");
+        assert_eq!(text_at(&items[0].span, text), "x");
+        assert_eq!(text_at(&items[1].get("c").unwrap().span, text), "2.5");
     }
 
     #[test]
@@ -261,6 +194,6 @@ mod tests {
         let root = Node::parse("base: &b {x: 1}\nuse:\n  <<: *b\n  y: 2\n").unwrap();
         assert_eq!(root.get("use").unwrap().get("x").unwrap().value, Value::Integer(1));
         let fault = Node::parse("a: 1\na: 2\n").unwrap_err();
-        assert_eq!(fault.span, 5..6);
+        assert_eq!(fault.span, (5..6).into());
     }
 }

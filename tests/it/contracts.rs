@@ -10,6 +10,7 @@ use std::path::Path;
 use recsys::steps::KINDS;
 use recsys::workflow::kind::Arity;
 use recsys::workflow::parameters::{check, properties};
+use recsys::workflow::source::Span;
 use recsys::workflow::yaml::{Node, Value};
 
 use crate::project::Project;
@@ -75,7 +76,7 @@ fn defaults_fit_their_own_ranges_and_every_parameter_is_described() {
     for kind in KINDS.iter().filter(|kind| kind.name != "shell") {
         let schema = kind.schema();
         let defaults = kind.decode(serde_json::json!({})).unwrap();
-        let node = Node::from_json(&defaults.parameters(), &(0..0));
+        let node = Node::from_json(&defaults.parameters(), &Span::default());
         assert_eq!(check(&node, &schema, "parameter"), [], "{}", kind.name);
         defaults.check().unwrap();
         for (name, property) in properties(&schema) {

@@ -54,12 +54,14 @@ fn mermaid_dot_and_json_have_every_edge() {
 
 /// The plan of the diamond, under a name that means something in every language it is written in.
 fn plan_of(project: &Project) -> Plan {
-    let yaml = DIAMOND.replace("name: diamond", r#"name: 'a <b> & "c" \ </script>'"#);
-    project.write("pipelines/music.yaml", &yaml);
+    project.write("pipelines/music.yaml", DIAMOND);
     let path = project.path("pipelines/music.yaml");
     let spec = Spec::read(&path, Scope::from_environment(&project.path("")), &Overrides::default());
-    Plan::new(&spec.unwrap_or_else(|error| panic!("{error:?}")), KINDS, &project.path(""))
-        .unwrap_or_else(|error| panic!("{error:?}"))
+    let plan = Plan::new(&spec.unwrap_or_else(|error| panic!("{error:?}")), KINDS, &project.path(""));
+    let mut plan = plan.unwrap_or_else(|error| panic!("{error:?}"));
+    // A file cannot call a pipeline so; the drawings do not rely on that.
+    plan.name = r#"a <b> & "c" \ </script>"#.to_owned();
+    plan
 }
 
 /// Every element of an XML text, opened and closed in order; attributes quoted.

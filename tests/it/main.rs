@@ -13,6 +13,7 @@ mod catboost;
 mod contracts;
 mod graph;
 mod history;
+mod include;
 mod init;
 mod oracle;
 mod output;

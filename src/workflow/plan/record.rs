@@ -61,16 +61,16 @@ impl PlanRecord {
     }
 
     /// The plan, when its kinds and environment variables are still there.
-    pub fn restore<'a>(
+    pub fn restore(
         self,
         kinds: &'static [Kind],
-        environment: impl Fn(&str) -> Option<&'a str>,
+        environment: impl Fn(&str) -> Option<String>,
     ) -> Option<Plan> {
         let kinds: HashMap<&str, &'static Kind> = kinds.iter().map(|kind| (kind.name, kind)).collect();
         let steps = self.steps.into_iter().map(|step| {
             let kind = kinds.get(step.kind.as_str()).filter(|kind| kind.version == step.kind_version)?;
             let values = step.environment.into_iter().map(|name| {
-                let value = environment(&name)?.to_owned();
+                let value = environment(&name)?;
                 Some((name, value))
             });
             Some(PlannedStep {

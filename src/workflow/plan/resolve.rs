@@ -10,7 +10,8 @@ use crate::workflow::digest::Digest;
 use crate::workflow::fault::{Fault, did_you_mean};
 use crate::workflow::kind::{Arity, Kind};
 use crate::workflow::parameters;
-use crate::workflow::spec::{InputSpec, Spec, StepSpec};
+use crate::workflow::source::Span;
+use crate::workflow::spec::{InputSpec, OffStep, Spec, StepSpec};
 
 /// Folders of the project that hold what people wrote, or what the runner keeps for itself.
 const RESERVED: [&str; 6] = ["cache", "pipelines", "configs", "services", "src", "tests"];
@@ -135,6 +136,9 @@ fn check_parameters(step: &StepSpec, kind: &Kind, schema: &Value, faults: &mut V
         );
         return None;
     }
+    if step.incomplete && step.parameters.is_incomplete() {
+        return None;
+    }
     let runnable = match kind.decode(step.parameters.to_json()) {
         Ok(runnable) => runnable,
         Err(error) => {
@@ -237,8 +241,18 @@ impl Edges<'_> {
                 );
                 continue;
             }
+            if let Some(off) = &input.off {
+                if port.is_none_or(|port| port.arity == Arity::One) {
+                    faults.push(off_fault(&step.name, input, off));
+                }
+                continue;
+            }
             if let Some(port) = port {
                 let many = port.arity == Arity::Many;
+                if let (false, Some(reference)) = (many, &input.group) {
+                    faults.push(group_fault(step, port.name, reference, &input.reference.span));
+                    continue;
+                }
                 if many != input.name.is_some() {
                     let (expected, example) = if many {
                         (
@@ -267,8 +281,14 @@ impl Edges<'_> {
             }
         }
         for port in kind.inputs {
-            let given = step.inputs.iter().any(|input| input.port.value == port.name);
-            if !given && port.arity != Arity::Optional {
+            let given = || step.inputs.iter().filter(|input| input.port.value == port.name);
+            if let (Arity::Many, Some(first)) = (port.arity, given().next())
+                && let Some(off) = &first.off
+                && given().all(|input| input.off.is_some())
+            {
+                faults.push(off_fault(&step.name, first, off));
+            }
+            if given().next().is_none() && port.arity != Arity::Optional && !step.incomplete {
                 faults.push(
                     Fault::new(
                         step.span.clone(),
@@ -290,7 +310,7 @@ impl Edges<'_> {
             if let Some(output) = self.outputs[writer].iter().find(|output| output.port == port) {
                 return self.typed(writer, &output.port, input, accepts, faults);
             }
-            if self.kinds[writer].is_some() {
+            if self.kinds[writer].is_some() && !self.spec.steps[writer].incomplete {
                 faults.push(
                     Fault::new(reference.span.clone(), format!("the step `{name}` has no output `{port}`"))
                         .help(did_you_mean(
@@ -372,6 +392,25 @@ impl Edges<'_> {
         }
         found
     }
+}
+
+fn off_fault(reader: &str, input: &InputSpec, off: &OffStep) -> Fault {
+    let message =
+        format!("`{reader}` reads `{}`, but `{}` is off: {}", input.reference.value, off.name, off.reason);
+    Fault::new(input.reference.span.clone(), message)
+        .help(format!("give `{reader}` the same `when:`, or take another input"))
+}
+
+fn group_fault(step: &StepSpec, port: &str, reference: &str, place: &Span) -> Fault {
+    let of_group = step.inputs.iter().filter(|input| input.group.as_deref() == Some(reference));
+    let names: Vec<String> = of_group.map(|input| format!("`{}`", input.reference.value)).collect();
+    let shown = names[..names.len().min(8)].join(", ");
+    let more = if names.len() > 8 { ", …" } else { "" };
+    Fault::new(
+        place.clone(),
+        format!("the input `{port}` takes one artifact, but `{reference}` is {} of them", names.len()),
+    )
+    .help(format!("take one of {shown}{more}"))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{PlannedStep, Source};
 use crate::workflow::fault::Fault;
 use crate::workflow::kind::Role;
+use crate::workflow::source::Span;
 use crate::workflow::spec::Spec;
 
 /// Every edge that brings data of a period to an input that refuses it.
@@ -23,7 +24,7 @@ pub fn leaks(spec: &Spec, steps: &[PlannedStep], order: &[usize]) -> Vec<Fault> 
                     .inputs
                     .iter()
                     .find(|written| written.port.value == input.port && written.name == input.name);
-                let span = written.map_or(0..0, |written| written.reference.span.clone());
+                let span = written.map_or_else(Span::default, |written| written.reference.span.clone());
                 let message = format!(
                     "data of the {} period reaches `{}.{}`, which must not know it",
                     role.name(),
