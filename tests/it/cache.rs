@@ -255,3 +255,18 @@ fn a_step_over_its_timeout_is_stopped_with_all_its_children() {
     call.says("stopped after its timeout of 300ms");
     assert!(started.elapsed().as_secs() < 25, "the children were waited for");
 }
+
+#[test]
+fn an_input_and_an_output_may_have_one_name() {
+    let project = Project::with(
+        "
+steps:
+  one: { run: 'echo one > {{ outputs.r }}', outputs: { r: artifacts/one/r } }
+  two: { run: 'cat {{ inputs.r }} {{ inputs.r }} > {{ outputs.r }}', inputs: { r: one.r }, outputs: { r: artifacts/two/r } }
+",
+    );
+    project.run(&[]);
+    assert_eq!(project.read("artifacts/one/r"), "one\n");
+    assert_eq!(project.read("artifacts/two/r"), "one\none\n");
+    assert_eq!(project.call(&["cache", "verify"]).code, 0);
+}

@@ -15,6 +15,7 @@ mod crash;
 mod graph;
 mod history;
 mod include;
+mod init;
 mod oracle;
 mod output;
 mod pipelines;
