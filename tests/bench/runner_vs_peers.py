@@ -101,15 +101,16 @@ class Tool:
 
     names = ()          # what its executable is called; by default the name of the class
     dry = graph = None  # a command line without the executable, or None where it has none
-    run = ""
+    run = quiet = ""    # `quiet` is what makes a run say as little as it can
     before = ()         # whole command lines that make the folder a project; `{}` is the executable
     peer = True
 
     def __init__(self, path):
         self.path, self.name = str(path), type(self).__name__.lower()
 
-    def argv(self, what, jobs=2):
-        return [self.path, *shlex.split(getattr(self, what).replace("{j}", str(jobs)))]
+    def argv(self, what, jobs=2, quiet=False):
+        line = getattr(self, what) + (" " + self.quiet if quiet and what == "run" else "")
+        return [self.path, *shlex.split(line.replace("{j}", str(jobs)))]
 
     def prepare(self, folder, steps, limit=120):
         self.write(folder, steps, {step.output: step.name for step in steps})
@@ -156,7 +157,7 @@ class Sh(Tool):
 
 
 class Ninja(Tool):
-    run, dry, graph = "-j{j} --quiet", "-n -v", "-t graph"
+    run, quiet, dry, graph = "-j{j}", "--quiet", "-n -v", "-t graph"
 
     def write(self, folder, steps, makers):
         rows = ["rule sh", "  command = $line"]
@@ -167,7 +168,7 @@ class Ninja(Tool):
 
 
 class Make(Tool):
-    run, dry = "-s -j{j}", "-n"
+    run, quiet, dry = "-j{j}", "-s", "-n"
 
     def write(self, folder, steps, makers):
         rows = [".DELETE_ON_ERROR:", "all: " + " ".join(final(steps))]
@@ -177,16 +178,16 @@ class Make(Tool):
 
 
 class Doit(Tool):
-    run, dry = "-n {j} -v 0", "list --all --status"
+    run, quiet, dry = "-n {j}", "-v 0", "list --all --status"
 
     def write(self, folder, steps, makers):
-        tasks = [dict(name=s.name, actions=[s.line()], file_dep=s.inputs, targets=[s.output]) for s in steps]
+        tasks = [dict(name=s.name, actions=[s.line().replace("%", "%%")], file_dep=s.inputs, targets=[s.output]) for s in steps]
         put(folder, "tasks.json", [json.dumps(tasks)])
         put(folder, "dodo.py", ["import json", "def task_s():", "    yield from json.load(open('tasks.json'))"])
 
 
 class Snakemake(Tool):
-    run, dry, graph = "-c{j} --quiet all", "-n", "--dag dot --quiet all"
+    run, quiet, dry, graph = "-c{j}", "--quiet all", "-n", "--dag dot --quiet all"
 
     def write(self, folder, steps, makers):
         rows = ["rule all:", f"    input: {json.dumps(final(steps))}"]
@@ -198,7 +199,7 @@ class Snakemake(Tool):
 
 
 class Dvc(Tool):
-    run, dry, graph = "repro", "repro --dry", "dag --dot"
+    run, quiet, dry, graph = "repro", "-q", "repro --dry", "dag --dot"
     before = ("{} init -q --no-scm && {} config core.analytics false && {} config core.check_update false",)
 
     def write(self, folder, steps, makers):
@@ -210,7 +211,7 @@ class Dvc(Tool):
 
 
 class Just(Tool):
-    run, dry = "-q", "-n"
+    quiet, dry = "-q", "-n"
 
     def write(self, folder, steps, makers):
         rows = ["all: " + " ".join(makers[path] for path in final(steps))]
@@ -220,7 +221,7 @@ class Just(Tool):
 
 
 class Task(Tool):
-    names, run, dry = ("task", "go-task"), "-s -C {j}", "--dry"
+    names, run, quiet, dry = ("task", "go-task"), "-C {j}", "-s", "--dry"
 
     def write(self, folder, steps, makers):
         rows = ["version: '3'", "tasks:", f"  default: {{ deps: {json.dumps([makers[p] for p in final(steps)])} }}"]
@@ -232,7 +233,7 @@ class Task(Tool):
 
 
 class Moon(Tool):
-    run, graph = "run root:all --concurrency {j} --summary none", "task-graph --dot"
+    run, quiet, graph = "run root:all --concurrency {j}", "--summary none --quiet", "task-graph --dot"
     before = ("git init -q . && git commit -q --allow-empty -m begin",)
 
     def write(self, folder, steps, makers):
@@ -249,7 +250,7 @@ class Moon(Tool):
 
 
 class Turbo(Tool):
-    run = "run all --concurrency={j} --output-logs=none --no-daemon --no-update-notifier"
+    run, quiet = "run all --concurrency={j} --no-daemon --no-update-notifier", "--output-logs=none"
     dry = "run all --dry=json --no-daemon --no-update-notifier"
     graph = "run all --graph=graph.dot --no-daemon --no-update-notifier"
     before = ("git init -q . && git commit -q --allow-empty -m begin",)
@@ -415,7 +416,7 @@ class Lane:
         if self.fault or not getattr(self.tool, command):
             return
         before = self.written()
-        result = measure(self.tool.argv(command, self.jobs), self.folder, self.limit)
+        result = measure(self.tool.argv(command, self.jobs, quiet=True), self.folder, self.limit)
         result["rewritten"] = len(self.written().items() - before.items())
         self.phases.setdefault(phase, []).append(result)
         if "over" in result:
