@@ -93,8 +93,8 @@ class Project:
     def start_slow(self):
         """Starts a run whose `prep` writes for a while; returns in the middle of it."""
         pause = max(0.05, self.seconds / 2)  # an orphan must still write when the next run begins
-        self.edit(prep=f": > {{out}}; for i in {' '.join(str(n + 1) for n in range(LINES))}; do echo line$i >> {{out}}; "
-                       f"if [ $i = {LINES // 2} ]; then echo half >> {self.ran_file}; fi; sleep {pause:.2f}; done")
+        numbers = " ".join(str(n + 1) for n in range(LINES))
+        self.edit(prep=f": > {{out}}; for i in {numbers}; do echo line$i >> {{out}}; if [ $i = {LINES // 2} ]; then echo half >> {self.ran_file}; fi; sleep {pause:.2f}; done")
         self.put("src/raw.txt", SOURCE + "delta\n")  # for runners that do not notice another command
         process = race.start(self.tool.argv("run"), self.folder)
         deadline = time.monotonic() + PATIENCE
@@ -124,7 +124,7 @@ class Project:
         return found
 
 
-# ── the behaviours: each returns whether it is as it should be, and what happened in words ──────────
+# The behaviours: each returns whether it is as it should be, and what happened in words.
 
 
 def words(ran):

@@ -16,10 +16,10 @@ Phases: `first` run from clean; `no-op` (median of --noops); `dry` run and `grap
 `edit` of one source; `touch` of one source (same bytes, new time). With --big: 4 steps read one file of
 2 GiB; `first`, `no-op`, `touch`. Rounds are interleaved phase by phase (A, B, C, …, again A, B, C, …) so that
 noise hits all alike, and medians are shown. A cell is wall seconds / CPU seconds of the whole process
-tree; memory is that of the largest process. `overhead` is CPU milliseconds a step beyond starting it: first
-run minus a bare `sh` loop that runs the same commands. A number in brackets: so many outputs were written
-again although nothing had changed. A runner that needs more than --limit
-seconds for a phase is stopped and left out of larger sizes.
+tree; memory is that of the largest process (8 MiB and less cannot be told apart). `overhead` is CPU
+milliseconds a step beyond starting it: first run minus a bare `sh` loop that runs the same commands.
+A number in brackets: so many outputs were written again although nothing had changed. A runner that
+needs more than --limit seconds for a phase is stopped and left out of larger sizes.
 
 Only the standard library is needed. Peers are taken from DIR/bin, DIR or PATH.
 """
@@ -41,7 +41,6 @@ import sys
 import tempfile
 import time
 
-HERE = pathlib.Path(__file__).resolve().parent
 WIDTHS = {10: 2, 100: 10, 1_000: 50, 10_000: 200}
 PHASES = ["first", "no-op", "dry", "graph", "edit", "touch"]
 
@@ -91,9 +90,6 @@ def expected(steps, sources):
         factors = zip((31, 17), step.inputs)
         values[step.output] = (sum(f * values[path] for f, path in factors) + number) % 65521
     return {step.output: f"{values[step.output]}\n".encode() for step in steps}
-
-
-# ── the runners: how each one's file is written and how it is called ────────────────────────────────
 
 
 class Tool:
@@ -181,7 +177,8 @@ class Doit(Tool):
     run, quiet, dry = "-n {j}", "-v 0", "list --all --status"
 
     def write(self, folder, steps, makers):
-        tasks = [dict(name=s.name, actions=[s.line().replace("%", "%%")], file_dep=s.inputs, targets=[s.output]) for s in steps]
+        tasks = [dict(name=step.name, actions=[step.line().replace("%", "%%")], file_dep=step.inputs,
+                      targets=[step.output]) for step in steps]
         put(folder, "tasks.json", [json.dumps(tasks)])
         put(folder, "dodo.py", ["import json", "def task_s():", "    yield from json.load(open('tasks.json'))"])
 
@@ -325,9 +322,6 @@ def install(folder):
         print(f"{name:10} could not be had" + (": Debian has it as `make`" if name == "make" else ""))
 
 
-# ── measuring ───────────────────────────────────────────────────────────────────────────────────────
-
-
 def environment(home):
     """The caller's, with a home of its own and without reports to anybody."""
     quiet = dict(NO_COLOR="1", CI="1", DO_NOT_TRACK="1", TURBO_TELEMETRY_DISABLED="1", DVC_NO_ANALYTICS="1")
@@ -392,11 +386,6 @@ def measure(argv, folder, limit):
     return dict(wall=round(float(wall), 5), cpu=round(float(cpu), 5), rss=round(int(kib) / 1024, 1), code=int(code))
 
 
-def same_time_later(path):
-    time.sleep(0.1)  # past every runner's "written this very moment"
-    os.utime(path)
-
-
 class Lane:
     """One runner in one round: its folder and what was measured."""
 
@@ -431,9 +420,9 @@ class Lane:
         return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in found.items()}
 
     def compare(self, phase, truth):
-        wrong = [path for path, want in truth.items() if (self.folder / path).read_bytes() != want] \
-            if not self.fault and all((self.folder / path).exists() for path in truth) else list(truth)
-        if wrong and not self.fault:
+        made = ((path, self.folder / path, want) for path, want in truth.items() if not self.fault)
+        wrong = [path for path, file, want in made if not file.exists() or file.read_bytes() != want]
+        if wrong:
             self.fault = f"wrong bytes after {phase}: {', '.join(wrong[:3])}"
 
 
@@ -443,12 +432,17 @@ def race(tools, size, options, work, emit):
     for number in range(options.rounds):
         if size == "big":
             big, sources = options.big_file, {"big.bin": options.big_file}
-            steps = [Step(f"s{n}", ["big.bin"], f"out/s{n}.txt", f"head -c {n + 1}00 {{i0}} > {{out}}") for n in range(4)]
+            steps = [Step(f"s{n}", ["big.bin"], f"out/s{n}.txt", f"head -c {n + 1}00 {{i0}} > {{out}}")
+                     for n in range(4)]
             with open(big, "rb") as file:
                 truth = {step.output: file.read((n + 1) * 100) for n, step in enumerate(steps) if not file.seek(0)}
         else:
             steps, sources = layered(size)
             truth = expected(steps, sources)
+        def each(lanes, phase, command):
+            for lane in lanes:
+                lane.phase(phase, command)
+
         turn = number % len(tools)
         lanes = [Lane(tool, work, steps, sources, options.limit, options.jobs)
                  for tool in tools[turn:] + tools[:turn] if tool.name not in slow]
@@ -470,8 +464,9 @@ def race(tools, size, options, work, emit):
             each(runners, "edit", "run")
             for lane in runners:
                 lane.compare("edit", truth)
+        time.sleep(0.1)  # past every runner's "written this very moment"
         for lane in runners:
-            same_time_later(lane.folder / source)
+            os.utime(lane.folder / source)
         each(runners, "touch", "run")
         for lane in lanes:
             emit(dict(tool=lane.tool.name, version=lane.tool.version(), steps=size, round=number,
@@ -481,11 +476,6 @@ def race(tools, size, options, work, emit):
     return slow
 
 
-def each(lanes, phase, command):
-    for lane in lanes:
-        lane.phase(phase, command)
-
-
 def make_big(path, gib):
     """A file that no file system can shorten: random blocks, each different."""
     block = bytearray(os.urandom(1 << 20))
@@ -493,9 +483,6 @@ def make_big(path, gib):
         for number in range(int(gib * 1024)):
             block[:8] = number.to_bytes(8, "little")
             file.write(block)
-
-
-# ── the tables ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def tables(records):
@@ -542,14 +529,11 @@ def short(seconds):
     return f"{seconds:.3f}" if seconds < 1 else f"{seconds:.2f}" if seconds < 10 else f"{seconds:.0f}"
 
 
-def default_recsys():
-    built = HERE.parents[1] / "target/release/recsys"
-    return str(built) if built.exists() else None
-
-
 def common_options(parser):
     parser.add_argument("--peers", action="append", default=[], metavar="DIR", help="where peers are installed")
-    parser.add_argument("--recsys", default=default_recsys(), metavar="FILE", help="the binary [target/release/recsys]")
+    built = pathlib.Path(__file__).resolve().parents[2] / "target/release/recsys"
+    parser.add_argument("--recsys", default=str(built) if built.exists() else None, metavar="FILE",
+                        help="the binary [target/release/recsys, or what PATH has]")
     parser.add_argument("--tools", default=",".join(TOOLS), metavar="A,B", help="the runners to take [all found]")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="steps at a time [2]")
     parser.add_argument("--work", metavar="DIR", help="where to work [a new temporary folder]")
