@@ -506,7 +506,7 @@ def tables(records):
                 spent = f"{(first - floor) / size * 1000:.2f}"
             memory = [m["rss"] for r in rows for ms in r["phases"].values() for m in ms if "rss" in m]
             label = "bare `sh` loop" if name == "sh" else f"{name} {rows[-1]['version']}"
-            out.append(f"| {label} | {' | '.join(cells)} | {spent} | {max(memory, default=0):.0f} |")
+            out.append(f"| {label} | {' | '.join(cells)} | {spent} | {f'{max(memory):.0f}' if memory else ''} |")
         out += [f"\n{name}: {row['fault']}" for name in tools for row in tools[name][:1] if row["fault"]] + [""]
     return "\n".join(out)
 
@@ -547,6 +547,8 @@ def chosen(options, parser):
     found, missing = find(options.tools.split(","), options.peers, options.recsys)
     if missing:
         print(f"not found: {', '.join(missing)}", file=sys.stderr)
+    if not found:
+        parser.error("no runner found; name the folder of --install with --peers, the binary with --recsys")
     return found
 
 
