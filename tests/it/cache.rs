@@ -233,6 +233,21 @@ fn a_command_sees_only_the_environment_it_declares() {
 }
 
 #[test]
+fn equal_steps_are_made_once_and_what_depends_on_them_goes_on() {
+    let project = Project::with(
+        "steps:
+  a: { outputs: { out: artifacts/a }, run: 'sleep 0.3; echo x > {{ outputs.out }}; echo a >> ran' }
+  b: { outputs: { out: artifacts/b }, run: 'sleep 0.3; echo x > {{ outputs.out }}; echo a >> ran' }
+  c: { inputs: { a: a.out, b: b.out }, outputs: { out: artifacts/c }, run: 'cat {{ inputs.a }} {{ inputs.b }} > {{ outputs.out }}' }
+",
+    );
+    let call = project.run(&["-j", "2"]);
+    call.says("2 ran, 1 reused");
+    assert_eq!(project.read("ran"), "a\n");
+    assert_eq!(project.read("artifacts/c"), "x\nx\n");
+}
+
+#[test]
 fn independent_steps_run_at_the_same_time() {
     // Each of the two waits for the other's file: one after the other they would never end.
     let step = |mine: &str, other: &str| {

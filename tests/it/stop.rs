@@ -313,7 +313,7 @@ fn a_run_that_waits_for_another_can_be_stopped() {
     let second = Runner::start(&mut project.command(&["run"]));
     std::thread::sleep(Duration::from_millis(300));
     second.send(Signal::TERM);
-    assert_eq!(second.ended().code, 130);
+    assert_eq!(second.ended().code, 143);
     assert_eq!(first.ended().ran(), ["slow"]);
 }
 
