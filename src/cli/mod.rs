@@ -5,6 +5,7 @@ mod graph;
 mod kinds;
 mod project;
 mod run;
+mod schema;
 mod serve;
 
 use std::path::PathBuf;
@@ -56,6 +57,8 @@ enum Command {
     Check(check::CheckArgs),
     /// List the kinds of steps, or explain one
     Kinds(kinds::KindsArgs),
+    /// Print the JSON Schema of pipeline files, for editors
+    Schema(schema::SchemaArgs),
 }
 
 /// Why a command did not do what it was asked for.
@@ -115,5 +118,6 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
         Command::Graph(args) => graph::graph(&args, &root),
         Command::Check(args) => check::check(&args, &root),
         Command::Kinds(args) => kinds::kinds(&args),
+        Command::Schema(args) => schema::schema(&args),
     }
 }

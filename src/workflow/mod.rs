@@ -18,6 +18,7 @@ pub mod plan;
 pub mod process;
 pub mod release;
 pub mod render;
+pub mod schema;
 pub mod source;
 pub mod spec;
 pub mod store;

@@ -16,5 +16,6 @@ mod include;
 mod oracle;
 mod pipelines;
 mod project;
+mod schema;
 mod serve;
 mod stop;
