@@ -4,28 +4,51 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use recsys::cli::{Cli, execute};
-use recsys::console::StepLogs;
+use recsys::console::{StepLogs, remark, say, unsaid};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let code = match Cli::try_parse() {
+        Ok(cli) => work(cli),
+        // Help and version are results, although clap hands them over as errors.
+        Err(error) if !error.use_stderr() => {
+            say(&styled(&error));
+            ExitCode::SUCCESS
+        }
+        Err(error) => error.exit(),
+    };
+    match unsaid() {
+        Some(error) if code == ExitCode::SUCCESS => {
+            remark(&format!("{:?}", miette::Report::new(error)));
+            ExitCode::from(1)
+        }
+        _ => code,
+    }
+}
+
+fn work(cli: Cli) -> ExitCode {
     tracing_subscriber::registry().with(StepLogs.with_filter(LevelFilter::INFO)).init();
     match execute(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let code = error.exit_code();
             if let Some(report) = error.into_report() {
-                show(&report);
+                remark(&format!("{report:?}"));
             }
             code
         }
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the last word of the program")]
-fn show(report: &miette::Report) {
-    eprintln!("{report:?}");
+/// A help text, with its styles on a terminal.
+fn styled(error: &clap::Error) -> String {
+    let text = error.render();
+    if std::io::IsTerminal::is_terminal(&std::io::stdout()) && std::env::var_os("NO_COLOR").is_none() {
+        text.ansi().to_string()
+    } else {
+        text.to_string()
+    }
 }

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::CommandError;
 use super::project::PipelineArgs;
+use crate::console::say;
 
 /// Check a pipeline file without running anything.
 #[derive(Debug, Args)]
@@ -23,11 +24,10 @@ pub struct CheckArgs {
 ///
 /// # Errors
 /// When the pipeline is wrong or one of its input files is missing.
-#[expect(clippy::print_stdout, reason = "this command prints")]
 pub fn check(args: &CheckArgs, root: &Path) -> Result<(), CommandError> {
     let (spec, plan) = args.pipeline.plan(root)?;
     let all: BTreeSet<usize> = (0..plan.steps.len()).collect();
     plan.check_files(&spec, &all, root).map_err(|error| CommandError::Usage(error.into()))?;
-    println!("`{}` is right: {} steps", spec.path.display(), plan.steps.len());
+    say(&format!("`{}` is right: {} steps", spec.path.display(), plan.steps.len()));
     Ok(())
 }

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::CommandError;
 use super::project::PipelineArgs;
+use crate::console::say;
 use crate::workflow::render;
 
 /// Show the steps of a pipeline and how they depend on each other.
@@ -13,7 +14,9 @@ use crate::workflow::render;
 #[command(after_help = "\
 Examples:
   recsys graph pipelines/demo.yaml
-  recsys graph --format dot | dot -Tsvg > pipeline.svg")]
+  recsys graph --format svg > pipeline.svg       for a README; lines that others imply are left out
+  recsys graph --format html > pipeline.html     a page: point at a step to see all of it
+  recsys graph --format dot | dot -Tpdf > pipeline.pdf")]
 pub struct GraphArgs {
     #[command(flatten)]
     pipeline: PipelineArgs,
@@ -33,20 +36,25 @@ enum Format {
     Dot,
     /// Steps with parameters, inputs and outputs
     Json,
+    /// A picture, light or dark as its reader is
+    Svg,
+    /// The picture in a page that tells of each step
+    Html,
 }
 
 /// Prints the graph.
 ///
 /// # Errors
 /// When the pipeline is wrong.
-#[expect(clippy::print_stdout, reason = "this command prints")]
 pub fn graph(args: &GraphArgs, root: &Path) -> Result<(), CommandError> {
     let (_, plan) = args.pipeline.plan(root)?;
-    match args.format {
-        Format::Tree => print!("{}", render::tree(&plan)),
-        Format::Mermaid => print!("{}", render::mermaid(&plan)),
-        Format::Dot => print!("{}", render::dot(&plan)),
-        Format::Json => println!("{:#}", render::json(&plan)),
-    }
+    say(&match args.format {
+        Format::Tree => render::tree(&plan),
+        Format::Mermaid => render::mermaid(&plan),
+        Format::Dot => render::dot(&plan),
+        Format::Json => format!("{:#}", render::json(&plan)),
+        Format::Svg => render::svg(&plan, None),
+        Format::Html => render::html(&plan, None),
+    });
     Ok(())
 }

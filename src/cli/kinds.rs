@@ -7,7 +7,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::CommandError;
-use crate::console::plain_table;
+use crate::console::{plain_table, say};
 use crate::steps::KINDS;
 use crate::workflow::fault::did_you_mean;
 use crate::workflow::kind::{Arity, Kind};
@@ -44,7 +44,6 @@ struct UnknownKind {
 ///
 /// # Errors
 /// When there is no such kind.
-#[expect(clippy::print_stdout, reason = "this command prints")]
 pub fn kinds(args: &KindsArgs) -> Result<(), CommandError> {
     let shown: Vec<&Kind> = match &args.kind {
         None => KINDS.iter().collect(),
@@ -55,13 +54,13 @@ pub fn kinds(args: &KindsArgs) -> Result<(), CommandError> {
     };
     if args.json {
         let kinds: Vec<Value> = shown.iter().map(|kind| json(kind)).collect();
-        println!("{:#}", Value::from(kinds));
+        say(&format!("{:#}", Value::from(kinds)));
     } else if args.kind.is_some() {
-        shown.iter().for_each(|kind| print!("{}", explain(kind)));
+        say(&shown.iter().map(|kind| explain(kind)).collect::<String>());
     } else {
         let width = shown.iter().map(|kind| kind.name.len()).max().unwrap_or(0);
-        shown.iter().for_each(|kind| println!("{:width$}  {}", kind.name, kind.summary));
-        println!("\n`recsys kinds KIND` explains one of them.");
+        let lines = shown.iter().map(|kind| format!("{:width$}  {}\n", kind.name, kind.summary));
+        say(&format!("{}\n`recsys kinds KIND` explains one of them.", lines.collect::<String>()));
     }
     Ok(())
 }

@@ -1,12 +1,20 @@
 //! The command line: one file a command.
 
+mod accept;
+mod cache;
 mod check;
+mod forecasts;
 mod graph;
 mod kinds;
+mod logs;
 mod project;
 mod run;
+mod runs;
 mod schema;
 mod serve;
+mod status;
+mod why;
+mod workspace;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,8 +57,20 @@ Exit codes: 0 done, 1 a step failed, 2 the file or the command line is wrong, 13
 enum Command {
     /// Run a pipeline: what has changed, and what depends on it
     Run(run::RunArgs),
+    /// Say of each step whether it would run, and why
+    Status(status::StatusArgs),
+    /// Explain one step: why it would run or not, back to the edit that caused it
+    Why(why::WhyArgs),
+    /// Take the present outputs of a step as good, without running it
+    Accept(accept::AcceptArgs),
+    /// Look after what runs have kept
+    Cache(cache::CacheArgs),
     /// Answer over HTTP from the artifacts of a run
     Serve(serve::ServeArgs),
+    /// List recorded runs, or tell of one
+    Runs(runs::RunsArgs),
+    /// Show the last log of a step
+    Logs(logs::LogsArgs),
     /// Show the steps of a pipeline and how they depend on each other
     Graph(graph::GraphArgs),
     /// Check a pipeline file without running anything
@@ -73,18 +93,29 @@ pub enum CommandError {
     /// A step failed; the run has told which and why.
     #[error("a step failed")]
     StepFailed,
-    /// Stopped from outside.
+    /// Stopped from outside, by this signal.
     #[error("stopped")]
-    Stopped,
+    Stopped(usize),
 }
 
 impl CommandError {
+    /// For `map_err` where the file or the command line is to blame.
+    pub fn usage(error: impl Diagnostic + Send + Sync + 'static) -> Self {
+        Self::Usage(Box::new(error))
+    }
+
+    /// For `map_err` where the machine is to blame.
+    pub fn failed(error: impl Diagnostic + Send + Sync + 'static) -> Self {
+        Self::Failed(Box::new(error))
+    }
+
     /// The process's exit code.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
             Self::Failed(_) | Self::StepFailed => ExitCode::from(1),
-            Self::Stopped => ExitCode::from(130),
+            // As a shell tells of a process that a signal ended.
+            Self::Stopped(signal) => ExitCode::from(128 + u8::try_from(*signal).unwrap_or(2)),
         }
     }
 
@@ -92,7 +123,7 @@ impl CommandError {
     pub fn into_report(self) -> Option<miette::Report> {
         match self {
             Self::Usage(error) | Self::Failed(error) => Some(miette::Report::new_boxed(error)),
-            Self::StepFailed | Self::Stopped => None,
+            Self::StepFailed | Self::Stopped(_) => None,
         }
     }
 }
@@ -114,7 +145,13 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
     let root = project::enter(cli.directory.as_deref())?;
     match cli.command {
         Command::Run(args) => run::run(&args, &root),
+        Command::Status(args) => status::status(&args, &root),
+        Command::Why(args) => why::why(&args, &root),
+        Command::Accept(args) => accept::accept_step(&args, &root),
+        Command::Cache(args) => cache::cache(&args, &root),
         Command::Serve(args) => serve::serve(&args).map_err(CommandError::from),
+        Command::Runs(args) => runs::runs(&args, &root),
+        Command::Logs(args) => logs::logs(&args, &root),
         Command::Graph(args) => graph::graph(&args, &root),
         Command::Check(args) => check::check(&args, &root),
         Command::Kinds(args) => kinds::kinds(&args),

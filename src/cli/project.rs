@@ -13,7 +13,7 @@ use crate::workflow::spec::{Overrides, Spec};
 use crate::workflow::values::Scope;
 
 /// Which pipeline, with what values.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct PipelineArgs {
     /// The pipeline file
     #[arg(env = "RECSYS_PIPELINE", default_value = "pipelines/music.yaml")]
@@ -51,14 +51,17 @@ pub fn enter(folder: Option<&Path>) -> Result<PathBuf, CommandError> {
 }
 
 impl PipelineArgs {
+    /// The changes to the file.
+    pub fn overrides(&self) -> Overrides {
+        Overrides { configs: self.configs.clone(), vars: self.vars.clone(), set: self.set.clone() }
+    }
+
     /// The pipeline, read, resolved and checked.
     ///
     /// # Errors
     /// Everything that is wrong with the file or the changes to it.
     pub fn plan(&self, root: &Path) -> Result<(Spec, Plan), CommandError> {
-        let overrides =
-            Overrides { configs: self.configs.clone(), vars: self.vars.clone(), set: self.set.clone() };
-        let spec = Spec::read(&self.pipeline, Scope::from_environment(root), &overrides)
+        let spec = Spec::read(&self.pipeline, Scope::from_environment(root), &self.overrides())
             .map_err(|error| CommandError::Usage(error.into()))?;
         let plan = Plan::new(&spec, KINDS, root).map_err(|error| CommandError::Usage(error.into()))?;
         Ok((spec, plan))

@@ -3,23 +3,21 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use clap::Args;
 use miette::Diagnostic;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use thiserror::Error;
 
-use super::CommandError;
 use super::project::PipelineArgs;
-use crate::console;
-use crate::workflow::decide::{Force, Forecast, forecast};
-use crate::workflow::event::{Listener, Reused};
+use super::{CommandError, forecasts};
+use crate::console::{self, LogFormat};
+use crate::workflow::decide::Force;
+use crate::workflow::event::Listener;
 use crate::workflow::executor::{self, Options, World};
 use crate::workflow::history::RunRecord;
 use crate::workflow::plan::{Plan, Selection};
-use crate::workflow::release::Release;
-use crate::workflow::store::Store;
 
 /// Run a pipeline: what has changed, and what depends on it.
 ///
@@ -70,6 +68,10 @@ pub struct RunArgs {
     /// Start the steps that serve when everything else is done, until Ctrl-C
     #[arg(long)]
     serve: bool,
+
+    /// How to tell of the run
+    #[arg(long, env = "RECSYS_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
 }
 
 #[derive(Debug, Error, Diagnostic)]
@@ -82,74 +84,78 @@ struct NothingSelected;
 /// # Errors
 /// When the pipeline is wrong, a step fails, or the run is stopped.
 pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
-    let (spec, plan) = args.pipeline.plan(root)?;
-    let usage = |error: Box<dyn miette::Diagnostic + Send + Sync>| CommandError::Usage(error);
+    let (pipeline, forced) = args.pipeline_and_forced();
+    let project = pipeline.open(root)?;
+    let plan = &project.plan;
     let selection = Selection { from: args.from.clone(), until: args.until.clone(), only: args.only.clone() };
-    let mut selected = plan.select(&selection).map_err(|error| usage(error.into()))?;
+    let mut selected = plan.select(&selection).map_err(CommandError::usage)?;
     let named = |position: &usize| args.only.contains(&plan.steps[*position].name);
     selected.retain(|position| args.serve || !plan.steps[*position].kind.service || named(position));
     if selected.is_empty() {
-        return Err(usage(NothingSelected.into()));
+        return Err(CommandError::usage(NothingSelected));
     }
-    plan.check_files(&spec, &selected, root).map_err(|error| usage(error.into()))?;
-    let force = force(args, &plan)?;
-    let failed = |error: Box<dyn miette::Diagnostic + Send + Sync>| CommandError::Failed(error);
-    let store = Store::open(&root.join("cache")).map_err(|error| failed(error.into()))?;
+    project.check_files(&selected)?;
+    let force = force(&forced, plan)?;
     if args.dry_run {
-        let manifest = Release::open(root, &plan.name).manifest;
-        let forecasts = forecast(&plan, &selected, &store, root, &manifest, &force);
-        show(&plan, &forecasts.map_err(|error| failed(error.into()))?);
+        let forecasts = project.forecast(&selected, &force)?;
+        console::say(&match args.log_format {
+            LogFormat::Text => forecasts::text(plan, &forecasts),
+            LogFormat::Json => forecasts::json(plan, &forecasts),
+        });
         return Ok(());
     }
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        // The second signal ends the process at once; children die with it.
-        let armed = signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)));
+    let signal = Arc::new(AtomicUsize::new(0));
+    for number in [SIGINT, SIGTERM] {
+        // The second signal ends the process at once; its commands are ended by their guard.
+        let armed = signal_hook::flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&stop))
+            .and_then(|_| signal_hook::flag::register_usize(number, Arc::clone(&signal), number as usize))
+            .and_then(|_| signal_hook::flag::register(number, Arc::clone(&stop)));
         if let Err(error) = armed {
             tracing::warn!("Ctrl-C will end the run without cleaning up: {error}");
         }
     }
-    let record = RunRecord::new(&store.runs());
-    let logs = record.folder().to_owned();
-    let listeners: Vec<Box<dyn Listener>> = vec![Box::new(record), console::listener()];
+    let record = RunRecord::new(&project.store.runs());
+    let (name, logs) = (record.name(), record.logs());
+    let listeners: Vec<Box<dyn Listener>> = vec![Box::new(record), console::listener(args.log_format)];
     let jobs =
         args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, Into::into), usize::from);
     let options = Options { selected, force, jobs, keep_going: args.keep_going };
-    let world = World { root, store: &store, logs: &logs, listener: &listeners, stop: &stop };
-    let tally = executor::run(&plan, &options, &world).map_err(|error| failed(error.into()))?;
+    let world =
+        World { root, store: &project.store, run: &name, logs: &logs, listener: &listeners, stop: &stop };
+    let tally = executor::run(plan, &options, &world).map_err(CommandError::failed)?;
+    project.keep_plan();
     match tally {
-        // A service that was stopped has done its work; a step that was stopped has not.
-        tally if tally.stopped && tally.failed + tally.skipped > 0 => Err(CommandError::Stopped),
+        tally if tally.is_stopped() => Err(CommandError::Stopped(signal.load(Ordering::Relaxed))),
         tally if tally.failed > 0 => Err(CommandError::StepFailed),
         _ => Ok(()),
     }
 }
 
-fn force(args: &RunArgs, plan: &Plan) -> Result<Force, CommandError> {
-    if args.force.is_empty() {
-        return Ok(Force::Nothing);
+impl RunArgs {
+    /// The pipeline, and the steps to run in any case: in `--force pipelines/demo.yaml` the word after
+    /// the flag is not a step.
+    fn pipeline_and_forced(&self) -> (PipelineArgs, Vec<String>) {
+        let mut pipeline = self.pipeline.clone();
+        let mut forced = self.force.clone();
+        let is_file = |word: &String| word.ends_with(".yaml") || word.ends_with(".yml");
+        if let Some(word) = forced.iter_mut().find(|word| is_file(word)) {
+            pipeline.pipeline = std::mem::take(word).into();
+        }
+        (pipeline, forced)
     }
-    if args.force.iter().any(String::is_empty) {
-        return Ok(Force::Everything);
-    }
-    let steps: Result<BTreeSet<usize>, _> = args.force.iter().map(|name| plan.position(name)).collect();
-    steps.map(Force::Steps).map_err(|error| CommandError::Usage(error.into()))
 }
 
-#[expect(clippy::print_stdout, reason = "this command prints")]
-fn show(plan: &Plan, forecasts: &[(usize, Forecast)]) {
-    let width = forecasts.iter().map(|(position, _)| plan.steps[*position].name.len()).max().unwrap_or(0);
-    for (position, forecast) in forecasts {
-        let (word, reason) = match forecast {
-            Forecast::Run { reason } => ("RUN  ", reason.to_string()),
-            Forecast::Hit { reason: Reused::Restored } => ("HIT  ", "an earlier result fits".to_owned()),
-            Forecast::Hit { .. } => ("HIT  ", "unchanged".to_owned()),
-            Forecast::Maybe { after } => {
-                let make = if after.len() == 1 { "makes" } else { "make" };
-                ("MAYBE", format!("not if {} {make} the same bytes again", after.join(" and ")))
-            }
-        };
-        println!("{word}  {:width$}  {reason}", plan.steps[*position].name);
+fn force(forced: &[String], plan: &Plan) -> Result<Force, CommandError> {
+    if forced.is_empty() {
+        return Ok(Force::Nothing);
     }
+    if forced.iter().any(String::is_empty) {
+        return Ok(Force::Everything);
+    }
+    let mut steps = BTreeSet::new();
+    for name in forced {
+        steps.extend(plan.positions(name).map_err(CommandError::usage)?);
+    }
+    Ok(Force::Steps(steps))
 }

@@ -1,11 +1,11 @@
 //! `recsys serve`: the service layer in the foreground, until Ctrl-C or SIGTERM.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::console::say;
 use crate::serve::{Service, ServiceError, Started, start};
 
 /// Answer over HTTP from the artifacts of a run.
@@ -40,7 +40,7 @@ pub fn serve(args: &ServeArgs) -> Result<(), ServiceError> {
     service.host = args.host.clone().unwrap_or(service.host);
     service.port = args.port.unwrap_or(service.port);
     say("loading the artifacts …");
-    start(&service, |started| say(&welcome(started)), stop_asked())?;
+    start(&service, |started| _ = say(&welcome(started)), stop_asked())?;
     say("stopped; every accepted event is on disk");
     Ok(())
 }
@@ -66,9 +66,4 @@ async fn stop_asked() {
         Ok(()) = tokio::signal::ctrl_c() => {}
         _ = terminated => {}
     }
-}
-
-/// Prints a line; a service goes on when nobody reads its output any more.
-fn say(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
 }

@@ -8,9 +8,11 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::outcome::Outcome;
 use super::plain;
-use super::style::{Colors, seconds};
+use super::say::say;
+use super::style::Colors;
 use crate::workflow::event::{Event, Listener};
 use crate::workflow::kind::Progress;
+use crate::workflow::units::seconds;
 
 /// Draws the running steps and scrolls what is finished above them.
 pub struct Live {
@@ -55,7 +57,6 @@ impl Live {
 }
 
 impl Listener for Live {
-    #[expect(clippy::print_stdout, reason = "this is where a run is shown")]
     fn hear(&self, event: &Event) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.outcome.hear(event);
@@ -91,7 +92,7 @@ impl Listener for Live {
             for bar in std::mem::take(&mut state.bars).into_values() {
                 bar.finish_and_clear();
             }
-            print!("{}", state.outcome.render(tally));
+            say(&state.outcome.render(tally));
         }
     }
 }

@@ -3,20 +3,42 @@
 //!
 //! Progress goes to standard error, results to standard output.
 
+mod json_lines;
 mod live;
 mod outcome;
 mod plain;
+mod say;
+mod step_log_text;
 mod step_logs;
 mod style;
 
 use std::io::IsTerminal;
 
+use clap::ValueEnum;
+
 use crate::workflow::event::Listener;
+pub use crate::workflow::units::{bytes, seconds};
 
+pub use outcome::counts;
+pub use say::{Unsaid, remark, say, unsaid};
+pub use step_log_text::log_line;
 pub use step_logs::StepLogs;
-pub use style::{bytes, plain_table, seconds};
+pub use style::plain_table;
 
-/// The listener for this terminal: live lines on a terminal, plain lines elsewhere.
-pub fn listener() -> Box<dyn Listener> {
-    if std::io::stderr().is_terminal() { Box::new(live::Live::new()) } else { Box::new(plain::Plain::new()) }
+/// How a run is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people: live lines on a terminal, plain lines elsewhere
+    Text,
+    /// For programs: each event as one line of JSON on standard error
+    Json,
+}
+
+/// The listener that shows a run in this format.
+pub fn listener(format: LogFormat) -> Box<dyn Listener> {
+    match format {
+        LogFormat::Json => Box::new(json_lines::JsonLines::default()),
+        LogFormat::Text if std::io::stderr().is_terminal() => Box::new(live::Live::new()),
+        LogFormat::Text => Box::new(plain::Plain::new()),
+    }
 }

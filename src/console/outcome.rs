@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use comfy_table::CellAlignment;
 
-use super::style::{bytes, plain_table, seconds};
+use super::style::plain_table;
 use crate::workflow::event::{Event, Reused, Tally};
+use crate::workflow::units::{bytes, seconds};
 
 /// Collects what the closing table needs.
 #[derive(Debug, Default)]
@@ -31,21 +32,23 @@ impl Outcome {
             self.rows.push(Row { step: step.clone(), result, elapsed, outputs: outputs.to_vec() });
         };
         match event {
-            Event::StepReused { step, reason, summary } => {
-                self.restored += usize::from(*reason == Reused::Restored);
+            Event::StepReused { step, reason, summary, .. } => {
+                self.restored += usize::from(matches!(reason, Reused::Restored { .. }));
                 self.summaries.extend(summary.clone());
                 let result = match reason {
                     Reused::Unchanged => "unchanged",
-                    Reused::Restored => "from the store",
+                    Reused::CutOff { .. } => "same bytes before it",
+                    Reused::Restored { .. } => "from the store",
                     Reused::AsReleased => "as released",
                 };
                 row(step, result, None, &[]);
             }
-            Event::StepFinished { step, elapsed, outputs, summary } => {
+            Event::StepFinished { step, elapsed, outputs, summary, .. } => {
                 row(step, "ran", Some(*elapsed), outputs);
                 self.summaries.extend(summary.clone());
             }
             Event::StepFailed { step, will_retry: false, .. } => row(step, "FAILED", None, &[]),
+            Event::StepStopped { step } => row(step, "stopped", None, &[]),
             Event::StepSkipped { step } => row(step, "not run", None, &[]),
             _ => {}
         }
@@ -65,15 +68,8 @@ impl Outcome {
         }
         let mut text = table(&self.rows) + "\n";
         text.push_str(&self.summaries());
-        let mut parts = vec![format!("{} ran", tally.finished)];
-        for (count, what) in [(tally.reused, "reused"), (tally.failed, "failed"), (tally.skipped, "not run")]
-        {
-            if count > 0 {
-                parts.push(format!("{count} {what}"));
-            }
-        }
-        let end = if tally.stopped && tally.failed + tally.skipped > 0 { "stopped" } else { "done" };
-        text.push_str(&format!("{end} in {}: {}\n", seconds(tally.elapsed), parts.join(", ")));
+        let end = if tally.is_stopped() { "stopped" } else { "done" };
+        text.push_str(&format!("{end} in {}: {}\n", seconds(tally.elapsed), counts(tally)));
         text
     }
 }
@@ -83,6 +79,17 @@ impl Outcome {
     fn summaries(&self) -> String {
         self.summaries.iter().map(|summary| format!("{}\n\n", summary.trim_end())).collect()
     }
+}
+
+/// How many steps went which way: `3 ran, 5 reused`.
+pub fn counts(tally: &Tally) -> String {
+    let mut parts = vec![format!("{} ran", tally.finished)];
+    for (count, what) in [(tally.reused, "reused"), (tally.failed, "failed"), (tally.skipped, "not run")] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    parts.join(", ")
 }
 
 fn table(rows: &[Row]) -> String {

@@ -3,8 +3,9 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::outcome::Outcome;
-use super::style::seconds;
+use super::say::{remark, say};
 use crate::workflow::event::{Event, Listener};
+use crate::workflow::units::seconds;
 
 /// Prints a line for each event but progress.
 #[derive(Default)]
@@ -20,15 +21,14 @@ impl Plain {
 }
 
 impl Listener for Plain {
-    #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where a run is shown")]
     fn hear(&self, event: &Event) {
         let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
         outcome.hear(event);
         if let Some(line) = line(event) {
-            eprintln!("{line}");
+            remark(&line);
         }
         if let Event::RunFinished { tally } = event {
-            print!("{}", outcome.render(tally));
+            say(&outcome.render(tally));
         }
     }
 }
@@ -36,7 +36,17 @@ impl Listener for Plain {
 /// One line about an event, when it deserves one.
 pub fn line(event: &Event) -> Option<String> {
     match event {
-        Event::RunWaited => Some("another run is at work in this project; waiting for it to end".to_owned()),
+        Event::RunWaited { run: Some(run) } => {
+            Some(format!("run {run} of this pipeline is at work; waiting for it and showing what it does"))
+        }
+        Event::RunWaited { run: None } => {
+            Some("another run of this pipeline is at work; waiting for it to end".to_owned())
+        }
+        Event::RunFollowed { told } => line(told).map(|line| format!("  | {line}")),
+        Event::StepWaited { step } => {
+            Some(format!("[{step}] another run is making the same; waiting for it"))
+        }
+        Event::StepStopped { step } => Some(format!("[{step}] stopped")),
         Event::ArtifactRestored { step, path, was } => {
             let was = format!("{was:?}").to_lowercase();
             Some(format!("[{step}] `{}` was {was} since the last run; restored", path.display()))

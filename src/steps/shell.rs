@@ -3,24 +3,21 @@
 //! The command sees its inputs and outputs as paths, a private environment with only what it
 //! declares, and cannot outlive the runner. Its output goes to the step's log.
 
-use std::fs::OpenOptions;
-use std::io::{BufRead, BufReader, Read, Write};
+mod output;
+
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::process::ExitStatus;
 
 use miette::Diagnostic;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use thiserror::Error;
 
-use crate::workflow::history::now;
+use self::output::StepOutput;
 use crate::workflow::kind::{Context, InputPort, OutputPort, Step, StepError};
 use crate::workflow::process::{self, ShellCommand};
 use crate::workflow::spec::placeholder;
-
-/// Lines of the command's output that an error repeats.
-const LAST_LINES: usize = 10;
 
 /// Parameters of `shell`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -35,10 +32,12 @@ pub struct Shell {
 pub enum ShellError {
     /// It ended with an error.
     #[error("the command ended with {how}{}", last_lines(.output))]
-    #[diagnostic(help("its whole output is in `{}`", log.display()))]
+    #[diagnostic(help("{}its whole output is in `{}`", meaning.unwrap_or_default(), log.display()))]
     Failed {
         /// Exit code or signal.
         how: String,
+        /// What that end usually means, and what to do.
+        meaning: Option<&'static str>,
         /// Its last lines.
         output: Vec<String>,
         /// The step's log.
@@ -67,21 +66,33 @@ count:
     fn run(&self, ctx: &Context<'_>) -> Result<(), StepError> {
         let command = with_paths(&self.command, ctx);
         let command = ShellCommand { command: &command, folder: ctx.root(), environment: ctx.environment() };
-        let mut child = command.start().map_err(ShellError::System)?;
-        let last = Mutex::new(Vec::new());
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let status = std::thread::scope(|scope| {
-            scope.spawn(|| record("stdout", stdout, ctx.log(), &last));
-            scope.spawn(|| record("stderr", stderr, ctx.log(), &last));
-            process::wait(&mut child, || ctx.is_cancelled())
-        });
-        let status = status.map_err(ShellError::System)?;
+        let mut output = StepOutput::new(ctx.log());
+        let ended = command.run(&mut output, &|| ctx.is_cancelled()).map_err(ShellError::System)?;
+        ctx.used(ended.usage);
         ctx.check_cancelled()?;
-        if status.success() {
+        if ended.status.success() {
             return Ok(());
         }
-        let output = last.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        Err(ShellError::Failed { how: process::describe(status), output, log: ctx.log().to_owned() }.into())
+        let (how, meaning) = (process::describe(ended.status), meaning(ended.status));
+        Err(ShellError::Failed { how, meaning, output: output.into_last_lines(), log: ctx.log().to_owned() }
+            .into())
+    }
+}
+
+/// What an end that the command did not choose usually means.
+fn meaning(status: ExitStatus) -> Option<&'static str> {
+    // A shell tells the signal that ended a program as an exit code of 128 and more.
+    match status.code().or_else(|| status.signal().map(|signal| 128 + signal))? {
+        126 => Some("126 means that a program was found but cannot be executed: `chmod +x` it; "),
+        127 => Some(
+            "127 means that a program, or what the first line of a script names, was not found: install it, or \
+             write its path (commands run in the project folder, with the `PATH` of the runner); ",
+        ),
+        137 => Some(
+            "SIGKILL did not come from the runner: most often the system ran out of memory and chose this \
+             process (`dmesg` tells); give the step less data, or run fewer steps at a time (`-j 1`); ",
+        ),
+        _ => None,
     }
 }
 
@@ -104,28 +115,6 @@ fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = text.chars().all(|c| c.is_alphanumeric() || "/._-+=:@".contains(c));
     if plain { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
-}
-
-/// Copies a stream to the log, a line at a time, and keeps its last lines.
-fn record(stream: &str, source: Option<impl Read>, log: &Path, last: &Mutex<Vec<String>>) {
-    let Some(source) = source else { return };
-    let mut log = OpenOptions::new().create(true).append(true).open(log).ok();
-    let mut reader = BufReader::new(source);
-    let mut bytes = Vec::new();
-    while reader.read_until(b'\n', &mut bytes).is_ok_and(|n| n > 0) {
-        let line = String::from_utf8_lossy(&bytes).trim_end().to_owned();
-        if let Some(log) = &mut log {
-            let entry = json!({ "time": now(), "level": "INFO", "stream": stream, "message": line });
-            // The command matters more than its log: a full disk shows when it commits.
-            let _ = writeln!(log, "{entry}");
-        }
-        let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if last.len() == LAST_LINES {
-            last.remove(0);
-        }
-        last.push(line);
-        bytes.clear();
-    }
 }
 
 fn last_lines(output: &[String]) -> String {

@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use serde::Serialize;
-
+use super::digest::Digest;
 use super::event::{Reason, Reused};
 use super::files::FilesError;
-use super::fingerprint::{Digest, Fingerprint};
-use super::plan::{Plan, Source};
-use super::release::Manifest;
-use super::store::{Lookup, StepResult, Store};
+use super::fingerprint::{Change, Fingerprint, RunKey};
+use super::plan::{Plan, PlannedStep, Source};
+use super::release::{Release, Released};
+use super::store::{Lookup, Object, StepResult, Store};
 
 /// Which steps run even when their results are in the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,138 +34,106 @@ impl Force {
     }
 }
 
+/// The outputs of a step by port.
+pub type Outputs = BTreeMap<String, Object>;
+
+/// Digests of the inputs of a step by label.
+pub type Inputs = BTreeMap<String, Digest>;
+
 /// What is to be done about a step whose inputs are all known.
 pub enum Decision {
-    /// Nothing has to run.
-    Reuse(Box<StepResult>, Reused),
+    /// Nothing: what it makes is in its place.
+    Unchanged,
+    /// Its result is in the store and has to be put in its place.
+    Restore(Box<StepResult>, Reused),
     /// It has to run.
-    Run(Fingerprint, Reason),
+    Run(RunKey, Reason),
 }
 
-/// Decides on a step whose inputs have these digests.
-pub fn decide(
-    plan: &Plan,
-    position: usize,
-    inputs: BTreeMap<String, Digest>,
-    store: &Store,
-    manifest: &Manifest,
-    force: &Force,
-) -> Decision {
-    let step = &plan.steps[position];
-    let fingerprint = Fingerprint::new(step, inputs);
-    let released = manifest.steps.get(&step.name);
-    if step.kind.service {
-        return Decision::Run(fingerprint, Reason::Service);
-    }
-    if force.covers(position) {
-        return Decision::Run(fingerprint, Reason::Forced);
-    }
-    let unchanged = released.is_some_and(|released| released.fingerprint == fingerprint);
-    match store.lookup(&fingerprint.key()) {
-        Lookup::Hit(result) => {
-            Decision::Reuse(result, if unchanged { Reused::Unchanged } else { Reused::Restored })
+/// What decisions are made from.
+#[derive(Clone, Copy)]
+pub struct Ground<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// What was made before.
+    pub store: &'a Store,
+    /// The project folder.
+    pub root: &'a Path,
+    /// Which steps run in any case.
+    pub force: &'a Force,
+}
+
+impl Ground<'_> {
+    /// Decides on a step whose inputs have these digests.
+    pub fn decide(&self, position: usize, inputs: &Inputs, release: &Release) -> Decision {
+        let step = &self.plan.steps[position];
+        let key =
+            RunKey::new(step.definition, inputs.iter().map(|(label, digest)| (label.as_str(), *digest)));
+        if step.kind.service {
+            return Decision::Run(key, Reason::Service);
         }
-        Lookup::Damaged { output } => Decision::Run(fingerprint, Reason::Damaged { output }),
-        Lookup::Unknown => {
-            let reason = match released {
-                None => Reason::NeverRun,
-                Some(_) if unchanged => Reason::Evicted,
-                Some(released) => Reason::Changed(fingerprint.changes_since(&released.fingerprint)),
+        if self.force.covers(position) {
+            return Decision::Run(key, Reason::Forced);
+        }
+        let released = release.state.steps.get(&step.name);
+        let unchanged = released.is_some_and(|released| released.key == key);
+        if let Some(released) = released.filter(|_| unchanged)
+            && release.is_intact(self.store, step, released)
+        {
+            return Decision::Unchanged;
+        }
+        match self.store.lookup(&key) {
+            Lookup::Hit(result) if unchanged => Decision::Restore(result, Reused::Unchanged),
+            Lookup::Hit(result) => {
+                let changes = released.map(|released| self.changes(step, Some(inputs), released));
+                Decision::Restore(result, Reused::Restored { changes: changes.unwrap_or_default() })
+            }
+            Lookup::Damaged { output } => Decision::Run(key, Reason::Damaged { output }),
+            Lookup::Unknown => match released {
+                None => Decision::Run(key, Reason::NeverRun),
+                Some(_) if unchanged => Decision::Run(key, Reason::Evicted),
+                Some(released) => {
+                    Decision::Run(key, Reason::Changed(self.changes(step, Some(inputs), released)))
+                }
+            },
+        }
+    }
+
+    /// How a step differs from what is released of it, as far as is known.
+    pub fn changes(&self, step: &PlannedStep, inputs: Option<&Inputs>, released: &Released) -> Vec<Change> {
+        let definition = step.definition();
+        let inputs = inputs.unwrap_or(&released.inputs);
+        let present = Fingerprint { definition: definition.clone(), inputs: inputs.clone() };
+        let recorded = self.store.recorded(&released.key).map(|result| result.fingerprint);
+        let earlier = recorded.unwrap_or_else(|| Fingerprint { definition, inputs: released.inputs.clone() });
+        present.changes_since(&earlier)
+    }
+
+    /// The digests of a step's inputs; `made` has those of the steps before it.
+    ///
+    /// # Errors
+    /// When a file cannot be read; `Ok(None)` when a step before it has not run yet.
+    pub fn inputs(&self, position: usize, made: &[Option<Outputs>]) -> Result<Option<Inputs>, FilesError> {
+        let mut inputs = Inputs::new();
+        for input in &self.plan.steps[position].inputs {
+            let digest = match &input.source {
+                Source::Step { step, port } => {
+                    match made[*step].as_ref().and_then(|outputs| outputs.get(port)) {
+                        Some(object) => object.digest,
+                        None => return Ok(None),
+                    }
+                }
+                Source::File(path) => self.store.digests().digest(&self.root.join(path))?,
             };
-            Decision::Run(fingerprint, reason)
+            inputs.insert(input.label(), digest);
         }
+        Ok(Some(inputs))
     }
 }
 
-/// The digests of a step's inputs; `made` gives those of the steps before it.
-///
-/// # Errors
-/// When a file cannot be read; `Ok(None)` when a step before it has not run yet.
-pub fn input_digests(
-    plan: &Plan,
-    position: usize,
-    store: &Store,
-    root: &Path,
-    made: impl Fn(usize, &str) -> Option<Digest>,
-) -> Result<Option<BTreeMap<String, Digest>>, FilesError> {
-    let mut digests = BTreeMap::new();
-    for input in &plan.steps[position].inputs {
-        let digest = match &input.source {
-            Source::Step { step, port } => match made(*step, port) {
-                Some(digest) => digest,
-                None => return Ok(None),
-            },
-            Source::File(path) => store.digests().digest(&root.join(path))?,
-        };
-        digests.insert(input.label(), digest);
+impl Released {
+    /// The bytes that are released, by port.
+    pub fn objects(&self) -> Outputs {
+        self.outputs.iter().map(|(port, file)| (port.clone(), file.object.clone())).collect()
     }
-    Ok(Some(digests))
-}
-
-/// What a run would do about one step.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "forecast", rename_all = "snake_case")]
-pub enum Forecast {
-    /// It would run.
-    Run {
-        /// Why.
-        reason: Reason,
-    },
-    /// It would not run.
-    Hit {
-        /// Why not.
-        reason: Reused,
-    },
-    /// That depends on whether steps before it make the same bytes as last time.
-    Maybe {
-        /// The steps that decide it.
-        after: Vec<String>,
-    },
-}
-
-/// What a run of the selected steps would do, in order; nothing is written.
-///
-/// # Errors
-/// When an input file cannot be read.
-pub fn forecast(
-    plan: &Plan,
-    selected: &BTreeSet<usize>,
-    store: &Store,
-    root: &Path,
-    manifest: &Manifest,
-    force: &Force,
-) -> Result<Vec<(usize, Forecast)>, FilesError> {
-    let mut known: BTreeMap<usize, BTreeMap<String, Digest>> = BTreeMap::new();
-    let mut forecasts = Vec::new();
-    for (position, step) in plan.steps.iter().enumerate() {
-        if !selected.contains(&position) {
-            if let Some(released) = manifest.steps.get(&step.name) {
-                let outputs =
-                    released.outputs.iter().map(|(port, file)| (port.clone(), file.object.digest.clone()));
-                known.insert(position, outputs.collect());
-            }
-            continue;
-        }
-        let made = |step: usize, port: &str| known.get(&step)?.get(port).cloned();
-        let forecast = match input_digests(plan, position, store, root, made)? {
-            Some(inputs) => match decide(plan, position, inputs, store, manifest, force) {
-                Decision::Reuse(result, reason) => {
-                    let outputs = result.outputs.into_iter().map(|(port, object)| (port, object.digest));
-                    known.insert(position, outputs.collect());
-                    Forecast::Hit { reason }
-                }
-                Decision::Run(_, reason) => Forecast::Run { reason },
-            },
-            None if force.covers(position) => Forecast::Run { reason: Reason::Forced },
-            None if !manifest.steps.contains_key(&step.name) => Forecast::Run { reason: Reason::NeverRun },
-            None => {
-                let after = step.dependencies.iter().filter(|dependency| !known.contains_key(dependency));
-                Forecast::Maybe {
-                    after: after.map(|&dependency| plan.steps[dependency].name.clone()).collect(),
-                }
-            }
-        };
-        forecasts.push((position, forecast));
-    }
-    Ok(forecasts)
 }

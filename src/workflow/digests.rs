@@ -1,126 +1,238 @@
-//! Digests of files, each file hashed once: a memo of size, modification time and inode spares the next time.
+//! Digests of files, each file hashed once: a memo of what the file system says about a file spares
+//! the next time.
+//!
+//! The memo goes by inode, so that the hard links between store, release and staging share an entry.
+//! Size, modification time and change time must all be as they were: the last one cannot be set back,
+//! so that bytes which were exchanged under an old time stamp are noticed.
 
-use std::collections::BTreeMap;
-use std::fs::{self, Metadata};
+use std::collections::HashMap;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{FilesError, read_json, write_json};
-use super::fingerprint::Digest;
+use super::digest::Digest;
+use super::files::{FilesError, read_record, write_record};
 
-/// A file changed so shortly before it was hashed could change again without a new time stamp.
-const RACY: Duration = Duration::from_millis(50);
+/// A file changed so shortly before it is hashed could change again without a new time stamp: the
+/// clock of file systems ticks no slower than this.
+const TICK: Duration = Duration::from_millis(20);
+/// Files up to this size are read at once.
+const SMALL: u64 = 1 << 17;
+/// How much of a large file is in memory while it is hashed.
+const CHUNK: usize = 1 << 22;
+/// Entries beyond which the memo forgets files that were not looked at for a while.
+const ENTRIES: usize = 200_000;
 
-/// What is known about files, by path.
+/// What is known about files.
 pub struct Digests {
     path: PathBuf,
-    state: Mutex<State>,
+    state: OnceLock<Mutex<State>>,
 }
 
 #[derive(Default)]
 struct State {
-    known: BTreeMap<PathBuf, Known>,
+    known: HashMap<Inode, Known>,
     changed: bool,
+}
+
+/// What a name on a file system leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+struct Inode {
+    device: u64,
+    number: u64,
+}
+
+/// Equal stamps of an inode are taken for equal bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Stamp {
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Known {
     stamp: Stamp,
     digest: Digest,
-}
-
-/// What the file system says about a file; equal stamps are taken for equal bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamp {
-    size: u64,
-    modified_ns: i128,
-    device: u64,
-    inode: u64,
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            size: metadata.size(),
-            modified_ns: i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        }
-    }
+    /// The day on which it was last noted, since 1970.
+    day: u32,
 }
 
 impl Digests {
-    /// Opens the memo in `folder`; a damaged one counts as empty.
+    /// The memo in `folder`, read when first asked; a damaged one counts as empty.
     pub fn open(folder: &Path) -> Self {
-        let path = folder.join("digests.json");
-        let known = read_json(&path).unwrap_or_default();
-        Self { path, state: Mutex::new(State { known, changed: false }) }
+        Self { path: folder.join("digests"), state: OnceLock::new() }
     }
 
     /// The digest of the bytes of a file, from the memo when the file looks unchanged.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// When the file cannot be read, or is written to again and again.
     pub fn digest(&self, path: &Path) -> Result<Digest, FilesError> {
-        let metadata = fs::metadata(path).map_err(FilesError::new("read", path))?;
-        let stamp = Stamp::of(&metadata);
-        if let Some(digest) = self.remembered(path, stamp) {
-            return Ok(digest);
+        self.digest_of(path).map_err(FilesError::new("read", path))
+    }
+
+    /// The digest of a file that looks unchanged; nothing is read.
+    pub fn remembered(&self, path: &Path) -> Option<Digest> {
+        self.find(&fs::metadata(path).ok()?)
+    }
+
+    /// The same for a file whose metadata are at hand.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is written to again and again.
+    pub fn digest_with(&self, path: &Path, metadata: &Metadata) -> Result<Digest, FilesError> {
+        self.find(metadata).map_or_else(|| self.digest(path), Ok)
+    }
+
+    fn digest_of(&self, path: &Path) -> io::Result<Digest> {
+        for _ in 0..3 {
+            let before = fs::metadata(path)?;
+            if let Some(digest) = self.find(&before) {
+                return Ok(digest);
+            }
+            let age = SystemTime::now().duration_since(changed(&before)).unwrap_or_default();
+            if age < TICK {
+                std::thread::sleep(TICK.saturating_sub(age));
+                continue;
+            }
+            let digest = hash(path, before.len())?;
+            let after = fs::metadata(path)?;
+            if (inode(&after), stamp(&after)) == (inode(&before), stamp(&before)) {
+                self.remember(&after, digest);
+                return Ok(digest);
+            }
         }
-        let digest = hash(path).map_err(FilesError::new("read", path))?;
-        let age = metadata.modified().ok().and_then(|time| SystemTime::now().duration_since(time).ok());
-        if age.is_some_and(|age| age > RACY) {
-            self.remember(path, stamp, &digest);
-        }
-        Ok(digest)
+        Err(io::Error::other("it changes while it is read"))
     }
 
     /// Notes the digest of a file that nobody else writes.
-    pub fn note(&self, path: &Path, digest: &Digest) {
+    pub fn note(&self, path: &Path, digest: Digest) {
         if let Ok(metadata) = fs::metadata(path) {
-            self.remember(path, Stamp::of(&metadata), digest);
+            self.remember(&metadata, digest);
         }
     }
 
-    /// Writes the memo when it has changed, without what no longer exists.
+    /// Writes the memo when it has changed.
     ///
     /// # Errors
     /// When the disk refuses.
     pub fn save(&self) -> Result<(), FilesError> {
         let mut state = self.lock();
         if state.changed {
-            state.known.retain(|path, _| path.exists());
-            write_json(&self.path, &state.known)?;
+            if state.known.len() > ENTRIES {
+                let oldest = today().saturating_sub(30);
+                state.known.retain(|_, known| known.day >= oldest);
+            }
+            let entries: Vec<(&Inode, &Known)> = state.known.iter().collect();
+            write_record(&self.path, &entries)?;
             state.changed = false;
         }
         Ok(())
     }
 
-    fn remembered(&self, path: &Path, stamp: Stamp) -> Option<Digest> {
-        self.lock().known.get(path).filter(|known| known.stamp == stamp).map(|known| known.digest.clone())
+    fn find(&self, metadata: &Metadata) -> Option<Digest> {
+        let stamp = stamp(metadata);
+        self.lock().known.get(&inode(metadata)).filter(|known| known.stamp == stamp).map(|known| known.digest)
     }
 
-    fn remember(&self, path: &Path, stamp: Stamp, digest: &Digest) {
-        let known = Known { stamp, digest: digest.clone() };
+    fn remember(&self, metadata: &Metadata, digest: Digest) {
+        let known = Known { stamp: stamp(metadata), digest, day: today() };
         let mut state = self.lock();
-        if state.known.get(path) != Some(&known) {
-            state.known.insert(path.to_owned(), known);
+        if state.known.get(&inode(metadata)) != Some(&known) {
+            state.known.insert(inode(metadata), known);
             state.changed = true;
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        let state = self.state.get_or_init(|| {
+            let entries: Vec<(Inode, Known)> = read_record(&self.path).unwrap_or_default();
+            Mutex::new(State { known: entries.into_iter().collect(), changed: false })
+        });
+        state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Hashes a file on all cores, memory-mapped when it is large.
-fn hash(path: &Path) -> std::io::Result<Digest> {
+/// Reads a file and hashes it, on all cores when it is large. Not memory-mapped: a file that is cut
+/// short meanwhile must be an error, not the end of the process.
+pub fn hash(path: &Path, size: u64) -> io::Result<Digest> {
+    if size <= SMALL {
+        return Ok(Digest::of(&fs::read(path)?));
+    }
+    let mut file = File::open(path)?;
     let mut hasher = blake3::Hasher::new();
-    hasher.update_mmap_rayon(path)?;
-    Ok(Digest::new(hasher.finalize()))
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let mut filled = 0;
+        while filled < CHUNK {
+            match file.read(&mut chunk[filled..])? {
+                0 => break,
+                n => filled += n,
+            }
+        }
+        hasher.update_rayon(&chunk[..filled]);
+        if filled < CHUNK {
+            return Ok(hasher.finalize().into());
+        }
+    }
+}
+
+fn inode(metadata: &Metadata) -> Inode {
+    Inode { device: metadata.dev(), number: metadata.ino() }
+}
+
+fn stamp(metadata: &Metadata) -> Stamp {
+    Stamp {
+        size: metadata.size(),
+        modified: (metadata.mtime(), metadata.mtime_nsec()),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+    }
+}
+
+fn changed(metadata: &Metadata) -> SystemTime {
+    let seconds = u64::try_from(metadata.ctime()).unwrap_or(0);
+    let nanoseconds = u32::try_from(metadata.ctime_nsec()).unwrap_or(0);
+    SystemTime::UNIX_EPOCH + Duration::new(seconds, nanoseconds)
+}
+
+fn today() -> u32 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u32::try_from(since.as_secs() / 86_400).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_exchanged_under_its_old_time_stamp_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let digests = Digests::open(folder.path());
+        let path = folder.path().join("file");
+        fs::write(&path, "one").unwrap();
+        let time = fs::metadata(&path).unwrap().modified().unwrap();
+        let before = digests.digest(&path).unwrap();
+        assert_eq!(digests.remembered(&path), Some(before));
+        fs::write(&path, "two").unwrap();
+        File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        assert_ne!(digests.digest(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn a_file_that_was_just_written_is_remembered_and_saved() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, vec![7; 3 << 17]).unwrap();
+        let digests = Digests::open(folder.path());
+        let digest = digests.digest(&path).unwrap();
+        assert_eq!(digest, Digest::of(&vec![7; 3 << 17]));
+        digests.save().unwrap();
+        assert_eq!(Digests::open(folder.path()).remembered(&path), Some(digest));
+    }
 }

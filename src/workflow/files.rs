@@ -8,6 +8,11 @@ use miette::Diagnostic;
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
+use super::digest::Digest;
+
+/// Bytes of the digest at the end of a record.
+const SEAL: usize = 32;
+
 /// The runner could not read or write one of its files.
 #[derive(Debug, Error, Diagnostic)]
 #[error("cannot {action} `{}`", path.display())]
@@ -27,30 +32,35 @@ impl FilesError {
 }
 
 fn help(error: &io::Error) -> &'static str {
+    use io::ErrorKind;
     match error.kind() {
-        io::ErrorKind::NotFound => "check the path; relative paths start at the project folder",
-        io::ErrorKind::PermissionDenied => "check the owner and the permissions of the file and its folder",
-        io::ErrorKind::ReadOnlyFilesystem => {
-            "the file system is read-only: run in another folder or remount it"
-        }
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+        ErrorKind::NotFound => "check the path; relative paths start at the project folder",
+        ErrorKind::PermissionDenied => "check the owner and the permissions of the file and its folder",
+        ErrorKind::ReadOnlyFilesystem => "the file system is read-only: run in another folder or remount it",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             "the disk is full: free some space and run again; what was finished is kept"
         }
-        _ => "see the message of the operating system above",
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+            "a file stands where a folder is needed: move it away, or choose another path"
+        }
+        ErrorKind::IsADirectory => {
+            "a folder stands where a file is needed: move it away, or choose another path"
+        }
+        ErrorKind::InvalidFilename => "the name is too long for the file system: choose a shorter one",
+        _ => "the reason above is what the operating system said; mend that and run again",
     }
 }
 
-/// Writes JSON beside `path` and renames it over, bytes and folder flushed to the disk.
+/// Writes bytes beside `path` and renames them over it, bytes and folder flushed to the disk.
 ///
 /// # Errors
 /// When the disk refuses; the old file is still there then.
-pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), FilesError> {
+pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), FilesError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let write = || -> io::Result<()> {
         fs::create_dir_all(folder)?;
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        serde_json::to_writer_pretty(&mut file, value)?;
-        file.write_all(b"\n")?;
+        file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
         sync_folder(folder)
@@ -58,9 +68,39 @@ pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), FilesError
     write().map_err(FilesError::new("write", path))
 }
 
+/// Writes JSON as [`write_durably`] does.
+///
+/// # Errors
+/// When the disk refuses; the old file is still there then.
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), FilesError> {
+    let text = serde_json::to_vec_pretty(value).map_err(io::Error::from);
+    let mut text = text.map_err(FilesError::new("write", path))?;
+    text.push(b'\n');
+    write_durably(path, &text)
+}
+
 /// Reads JSON; a missing, torn or foreign file is as good as none.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// Writes a compact record, sealed with its digest, as [`write_durably`] does.
+///
+/// # Errors
+/// When the disk refuses; the old file is still there then.
+pub fn write_record<T: Serialize>(path: &Path, value: &T) -> Result<(), FilesError> {
+    let bytes = postcard::to_allocvec(value).map_err(io::Error::other);
+    let mut bytes = bytes.map_err(FilesError::new("write", path))?;
+    let seal = Digest::of(&bytes);
+    bytes.extend_from_slice(seal.as_bytes());
+    write_durably(path, &bytes)
+}
+
+/// Reads a record; a missing, torn, damaged or foreign one is as good as none.
+pub fn read_record<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    let bytes = fs::read(path).ok()?;
+    let (record, seal) = bytes.split_at_checked(bytes.len().checked_sub(SEAL)?)?;
+    (Digest::of(record).as_bytes() == seal).then(|| postcard::from_bytes(record).ok())?
 }
 
 /// Flushes the names in a folder to the disk, so that a rename survives a power cut.
@@ -69,4 +109,26 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
 /// When the disk refuses.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_with_any_byte_changed_or_cut_off_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("record");
+        write_record(&path, &("text", 7_u64)).unwrap();
+        assert_eq!(read_record::<(String, u64)>(&path), Some(("text".to_owned(), 7)));
+        let good = fs::read(&path).unwrap();
+        for position in 0..good.len() {
+            let mut bad = good.clone();
+            bad[position] ^= 1;
+            fs::write(&path, &bad).unwrap();
+            assert_eq!(read_record::<(String, u64)>(&path), None);
+            fs::write(&path, &good[..position]).unwrap();
+            assert_eq!(read_record::<(String, u64)>(&path), None);
+        }
+    }
 }

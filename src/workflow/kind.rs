@@ -5,6 +5,7 @@
 //! them, `schemars` derives the schema from which the checks with positions, `recsys kinds` and the
 //! JSON Schema all come. The runner knows nothing else about a kind.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -269,14 +270,14 @@ impl<S: Step> Runnable for S {
 }
 
 /// Progress from inside a step: rows, iterations, trees.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// How much is done.
     pub done: u64,
     /// How much there is, when known.
     pub total: Option<u64>,
     /// What is counted, in the plural: `rows`, `iterations`.
-    pub unit: &'static str,
+    pub unit: Cow<'static, str>,
     /// What a person wants to see beside the number: `loss 0.0389`.
     pub note: String,
 }
@@ -290,6 +291,19 @@ pub struct Notes {
     pub summary: Option<String>,
     /// Things that a person should know and that are not errors.
     pub warnings: Vec<String>,
+    /// What its commands used, where it ran any.
+    #[serde(default)]
+    pub usage: Option<Usage>,
+}
+
+/// What a command and everything that it waited for used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// The most memory that one of its processes held at a time. Zero when that is less than the runner
+    /// itself held when it started the command: smaller peaks cannot be told from the runner's own.
+    pub peak_memory_bytes: u64,
+    /// Time on the processor, in seconds.
+    pub cpu_seconds: f64,
 }
 
 /// The world of one running step: where to read, where to write, whom to tell.
@@ -393,12 +407,21 @@ impl Context<'_> {
 
     /// Tells how far the step is.
     pub fn progress(&self, done: u64, total: Option<u64>, unit: &'static str, note: impl Into<String>) {
-        (self.progress)(Progress { done, total, unit, note: note.into() });
+        (self.progress)(Progress { done, total, unit: unit.into(), note: note.into() });
     }
 
     /// Keeps a number with the result of the step.
     pub fn metric(&self, name: impl Into<String>, value: f64) {
         self.with_notes(|notes| notes.metrics.insert(name.into(), value));
+    }
+
+    /// Adds what a command used.
+    pub fn used(&self, usage: Usage) {
+        self.with_notes(|notes| {
+            let so_far = notes.usage.get_or_insert_default();
+            so_far.peak_memory_bytes = so_far.peak_memory_bytes.max(usage.peak_memory_bytes);
+            so_far.cpu_seconds += usage.cpu_seconds;
+        });
     }
 
     /// Shows a text at the end of the run.

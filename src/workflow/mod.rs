@@ -3,14 +3,17 @@
 //! Read in this order: [`kind`] (what can be used), [`spec`] (what a file says), [`plan`] (what it
 //! means), [`fingerprint`] and [`store`] (what is known already), [`executor`] (what is done).
 
+pub mod accept;
 pub mod config;
 pub mod decide;
+pub mod digest;
 pub mod digests;
 pub mod event;
 pub mod executor;
 pub mod fault;
 pub mod files;
 pub mod fingerprint;
+pub mod forecast;
 pub mod history;
 pub mod kind;
 pub mod parameters;
@@ -18,10 +21,11 @@ pub mod plan;
 pub mod process;
 pub mod release;
 pub mod render;
+pub mod resources;
 pub mod schema;
 pub mod source;
 pub mod spec;
 pub mod store;
-mod task;
+pub mod units;
 pub mod values;
 pub mod yaml;

@@ -4,6 +4,8 @@
 //! ports, parameters, edges, data types, periods (nothing of the test period reaches an input that
 //! trains), two steps writing one path, cycles. What comes out can be run.
 
+pub mod kept;
+mod record;
 mod resolve;
 mod roles;
 
@@ -17,10 +19,16 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::{Dfs, Reversed};
 use thiserror::Error;
 
+use serde::{Deserialize, Serialize};
+
+use super::digest::Digest;
 use super::fault::{Fault, FileError, did_you_mean};
+use super::fingerprint::Definition;
 use super::kind::{Kind, Runnable};
 use super::source::Span;
 use super::spec::{Retries, Spec};
+
+pub use record::PlanRecord;
 
 /// A pipeline that can be run: steps in an order in which every input comes before its reader.
 pub struct Plan {
@@ -37,10 +45,14 @@ pub struct Plan {
 pub struct PlannedStep {
     /// Its name.
     pub name: String,
+    /// The step of the file that it is one instance of (`foreach:`, `matrix:`).
+    pub group: Option<String>,
     /// Its kind.
     pub kind: &'static Kind,
-    /// Its parameters, ready to run.
-    pub runnable: Box<dyn Runnable>,
+    /// Its parameters after defaults, as JSON text.
+    pub parameters: String,
+    /// Digest of its [`Definition`].
+    pub definition: Digest,
     /// What it reads, sorted by port and name.
     pub inputs: Vec<PlannedInput>,
     /// What it writes and where that is released, sorted by port.
@@ -51,18 +63,16 @@ pub struct PlannedStep {
     pub environment: BTreeMap<String, String>,
     /// Threads that it occupies, when it says so.
     pub threads: Option<usize>,
-    /// It is stopped after this time.
-    pub timeout: Option<Duration>,
     /// Memory that it occupies in bytes, when it says so.
     pub memory: Option<u64>,
+    /// It is stopped after this time.
+    pub timeout: Option<Duration>,
     /// How often it is tried again, and when.
     pub retries: Retries,
-    /// The step of the file that `foreach:` or `matrix:` made it from.
-    pub group: Option<String>,
 }
 
 /// One artifact that a step reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedInput {
     /// The input port.
     pub port: String,
@@ -73,7 +83,7 @@ pub struct PlannedInput {
 }
 
 /// Where an input comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Source {
     /// An output of the step at this position.
     Step {
@@ -87,7 +97,7 @@ pub enum Source {
 }
 
 /// One artifact that a step writes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedOutput {
     /// The output port.
     pub port: String,
@@ -102,6 +112,32 @@ impl PlannedInput {
             Some(name) => format!("{}.{name}", self.port),
             None => self.port.clone(),
         }
+    }
+}
+
+impl PlannedStep {
+    /// Its parameters after defaults.
+    pub fn parameters(&self) -> serde_json::Value {
+        serde_json::from_str(&self.parameters).unwrap_or_default()
+    }
+
+    /// Its parameters, ready to run.
+    ///
+    /// # Errors
+    /// When they do not fit the kind, which a checked plan rules out.
+    pub fn runnable(&self) -> Result<Box<dyn Runnable>, serde_json::Error> {
+        self.kind.decode(serde_json::from_str(&self.parameters)?)
+    }
+
+    /// What its outputs depend on besides its inputs.
+    pub fn definition(&self) -> Definition {
+        Definition::new(
+            self.kind.name,
+            self.kind.version,
+            self.parameters(),
+            &self.environment,
+            self.outputs.iter().map(|output| output.port.clone()).collect(),
+        )
     }
 }
 
@@ -147,6 +183,16 @@ impl Plan {
         })
     }
 
+    /// The position of a step, or those of all instances of a step with `foreach:` or `matrix:`.
+    ///
+    /// # Errors
+    /// [`UnknownStep`] with the nearest name.
+    pub fn positions(&self, name: &str) -> Result<Vec<usize>, UnknownStep> {
+        let instances = self.steps.iter().enumerate().filter(|(_, step)| step.group.as_deref() == Some(name));
+        let instances: Vec<usize> = instances.map(|(position, _)| position).collect();
+        if instances.is_empty() { Ok(vec![self.position(name)?]) } else { Ok(instances) }
+    }
+
     /// The positions that a selection covers.
     ///
     /// # Errors
@@ -163,9 +209,11 @@ impl Plan {
             }
             let mut covered = BTreeSet::new();
             for name in names {
-                let step = self.position(name)?;
-                covered.insert(step);
-                covered.extend(direction.into_iter().flat_map(|direction| self.reachable(step, direction)));
+                for step in self.positions(name)? {
+                    covered.insert(step);
+                    covered
+                        .extend(direction.into_iter().flat_map(|direction| self.reachable(step, direction)));
+                }
             }
             selected.retain(|step| covered.contains(step));
         }

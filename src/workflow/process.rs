@@ -1,19 +1,40 @@
-//! Runs a command that cannot outlive the runner: its own process group, ended when the run is
-//! stopped, and killed by the kernel when the runner is.
+//! Runs one command line that cannot outlive the runner.
+//!
+//! One loop on the calling thread waits for the command's end and for its output at once (`poll`), so
+//! a command costs no thread and no sleep. The command leads a session and a group of its own. When
+//! its shell has ended, what it left in the background is killed, and what is still in the pipes is
+//! read without waiting for their end. When the runner is killed, the [`guard`] kills the group.
+//!
+//! The parent-death signal comes second. It reaches the shell only, and it comes when the *thread*
+//! that started the command ends: hence one call starts the command and waits for it.
+
+mod guard;
+mod lines;
+mod pipe;
+mod running;
+mod session;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group, set_parent_process_death_signal};
+use rustix::event::Timespec;
+use rustix::process::{Signal, set_parent_process_death_signal, setsid};
+
+use self::guard::Guarded;
+pub use self::pipe::{Output, Stream};
+use self::running::{Running, memory_handed_on};
+use super::kind::Usage;
 
 /// Between the polite signal and the last one.
 const GRACE: Duration = Duration::from_secs(5);
-/// How often a running command is looked at.
-const POLL: Duration = Duration::from_millis(10);
+/// How often a command is asked to go on or to stop.
+const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+/// How often those that were asked to end are looked for.
+const TICK_WHILE_STOPPING: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 /// What a command needs to find its programs and its language; everything else is declared.
 const PASSED_ON: [&str; 6] = ["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TERM"];
 
@@ -27,12 +48,54 @@ pub struct ShellCommand<'a> {
     pub environment: &'a BTreeMap<String, String>,
 }
 
+/// How a command ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Ended {
+    /// Its exit code or signal.
+    pub status: ExitStatus,
+    /// What it used.
+    pub usage: Usage,
+}
+
 impl ShellCommand<'_> {
-    /// Starts it, with its output in pipes. The calling thread must live as long as the command does.
+    /// Runs it to its end, or until `stopped` says so: then every process of it is asked to end, and
+    /// killed if it has not after five seconds.
     ///
     /// # Errors
-    /// When the system cannot start a shell.
-    pub fn start(&self) -> io::Result<Child> {
+    /// When the system cannot start a shell, or refuses to wait for it.
+    pub fn run(&self, output: &mut dyn Output, stopped: &dyn Fn() -> bool) -> io::Result<Ended> {
+        let mut running = self.start()?;
+        let mut buffer = vec![0; 64 * 1024];
+        let mut kill_at: Option<Instant> = None;
+        loop {
+            let tick = if kill_at.is_some() { TICK_WHILE_STOPPING } else { TICK };
+            running.listen(tick, &mut buffer, output)?;
+            match kill_at {
+                None if running.exited => break,
+                None if stopped() => {
+                    session::terminate(running.pid);
+                    kill_at = Some(Instant::now() + GRACE);
+                }
+                None => {}
+                // Whom the shell started may take longer than the shell to end in order.
+                Some(_) if running.exited && !session::is_alive(running.pid) => break,
+                Some(time) if Instant::now() >= time => {
+                    session::kill(running.pid);
+                    if running.exited {
+                        break;
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        running.end_the_rest(&mut buffer, output);
+        running.reap()
+    }
+
+    /// Starts it, with its output in pipes.
+    fn start(&self) -> io::Result<Running> {
+        let guarded = Guarded::new();
+        let announce = guarded.announcement();
         let mut command = Command::new("sh");
         command
             .args(["-e", "-c", self.command])
@@ -42,52 +105,44 @@ impl ShellCommand<'_> {
             .envs(self.environment)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0);
-        // SAFETY: between fork and exec only one system call is made, which is async-signal-safe
-        // and touches no memory of the parent.
-        #[expect(unsafe_code, reason = "the parent-death signal can only be set in the child")]
+            .stderr(Stdio::piped());
+        // SAFETY: between fork and exec only system calls are made (setsid, getpid, write, prctl): all
+        // are async-signal-safe, none allocates, and the closure touches no memory but its own.
+        #[expect(unsafe_code, reason = "only the child can name its session, its guard and its last signal")]
         unsafe {
-            command.pre_exec(|| set_parent_process_death_signal(Some(Signal::KILL)).map_err(io::Error::from));
+            command.pre_exec(move || {
+                setsid()?;
+                announce();
+                Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
+            });
         }
-        command.spawn()
-    }
-}
-
-/// Waits for a command, ending its whole process group when `stopped` says so.
-///
-/// # Errors
-/// When the system refuses to wait.
-pub fn wait(child: &mut Child, stopped: impl Fn() -> bool) -> io::Result<ExitStatus> {
-    let mut deadline: Option<Instant> = None;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
-        }
-        match deadline {
-            None if stopped() => {
-                signal(child, Signal::TERM);
-                deadline = Some(Instant::now() + GRACE);
-            }
-            Some(deadline) if Instant::now() > deadline => signal(child, Signal::KILL),
-            _ => {}
-        }
-        std::thread::sleep(POLL);
+        let own_memory = memory_handed_on();
+        Running::new(command.spawn()?, guarded, own_memory)
     }
 }
 
 /// How a command ended, in words.
 pub fn describe(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit code {code}"),
-        (None, Some(signal)) => format!("killed by signal {signal}"),
-        (None, None) => "an unknown end".to_owned(),
+    if let Some(code) = status.code() {
+        return format!("exit code {code}");
+    }
+    let signal = status.signal().unwrap_or_default();
+    const NAMES: [(Signal, &str); 9] = [
+        (Signal::KILL, "SIGKILL"),
+        (Signal::TERM, "SIGTERM"),
+        (Signal::INT, "SIGINT"),
+        (Signal::HUP, "SIGHUP"),
+        (Signal::SEGV, "SIGSEGV"),
+        (Signal::ABORT, "SIGABRT"),
+        (Signal::BUS, "SIGBUS"),
+        (Signal::ILL, "SIGILL"),
+        (Signal::FPE, "SIGFPE"),
+    ];
+    match NAMES.iter().find(|(known, _)| known.as_raw() == signal) {
+        Some((_, name)) => format!("signal {signal} ({name})"),
+        None => format!("signal {signal}"),
     }
 }
 
-fn signal(child: &Child, signal: Signal) {
-    if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-        // The group may be gone already.
-        let _ = kill_process_group(group, signal);
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -88,10 +88,10 @@ fn when_used(kind: &Kind, definitions: &mut Map<String, Json>) -> Json {
     if kind.inputs.iter().any(|port| port.arity != Arity::Optional) {
         required.push("inputs");
     }
-    let name = format!("{} parameters", kind.name);
+    let name = format!("{}-parameters", kind.name);
     definitions.insert(name.clone(), parameters);
     let mut then = json!({
-        "properties": { "with": or_template(json!({ "$ref": format!("#/$defs/{}", name.replace(' ', "%20")) })),
+        "properties": { "with": or_template(json!({ "$ref": format!("#/$defs/{}", name) })),
             "inputs": inputs(kind), "outputs": outputs(kind) },
         "required": required,
     });

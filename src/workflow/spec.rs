@@ -11,13 +11,14 @@ mod file;
 mod load;
 mod overrides;
 mod step;
-mod units;
+pub mod units;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use miette::Diagnostic;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::fault::{Fault, FileError};
@@ -124,7 +125,7 @@ pub struct Placed<T> {
 }
 
 /// How often a failed step is tried again, and when.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Retries {
     /// How often.
     pub times: u32,

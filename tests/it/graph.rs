@@ -1,4 +1,12 @@
-//! A plan is drawn as a tree for people and in three languages for tools.
+//! A plan is drawn for people and for tools:
+//! 1. as a tree, each step once; 2. in Mermaid, DOT and JSON, every edge in it;
+//! 3. as a picture and a page that are well formed whatever things are called, and need no network.
+
+use recsys::steps::KINDS;
+use recsys::workflow::plan::Plan;
+use recsys::workflow::render::{self, StepState};
+use recsys::workflow::spec::{Overrides, Spec};
+use recsys::workflow::values::Scope;
 
 use crate::project::Project;
 
@@ -42,4 +50,110 @@ fn mermaid_dot_and_json_have_every_edge() {
     let json: serde_json::Value =
         serde_json::from_str(&project.call(&["graph", "--format", "json"]).stdout).unwrap();
     assert_eq!(json["steps"][3]["after"], serde_json::json!(["left", "right"]));
+}
+
+/// The plan of the diamond, under a name that means something in every language it is written in.
+fn plan_of(project: &Project) -> Plan {
+    let yaml = DIAMOND.replace("name: diamond", r#"name: 'a <b> & "c" \ </script>'"#);
+    project.write("pipelines/music.yaml", &yaml);
+    let path = project.path("pipelines/music.yaml");
+    let spec = Spec::read(&path, Scope::from_environment(&project.path("")), &Overrides::default());
+    Plan::new(&spec.unwrap_or_else(|error| panic!("{error:?}")), KINDS, &project.path(""))
+        .unwrap_or_else(|error| panic!("{error:?}"))
+}
+
+/// Every element of an XML text, opened and closed in order; attributes quoted.
+fn assert_well_formed(xml: &str) {
+    let mut open = Vec::new();
+    let mut rest = xml;
+    while let Some(start) = rest.find('<') {
+        assert!(!rest[..start].contains('>'), "a bare `>` in {:?}", &rest[..start]);
+        let end = start + rest[start..].find('>').unwrap();
+        let tag = &rest[start + 1..end];
+        assert!(!tag.contains('<') && tag.matches('"').count().is_multiple_of(2), "{tag}");
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(name));
+        } else if !tag.ends_with('/') {
+            open.push(tag.split([' ', '\n']).next().unwrap());
+        }
+        rest = &rest[end + 1..];
+    }
+    assert!(open.is_empty(), "{open:?}");
+}
+
+#[test]
+fn a_picture_has_every_step_with_its_state() {
+    let project = Project::new();
+    let plan = plan_of(&project);
+    let state = |state: &str, seconds| StepState {
+        state: state.to_owned(),
+        reason: "x < 3 → \"4\"".to_owned(),
+        seconds,
+    };
+    let states = [
+        state("up to date", Some(12.34)),
+        state("would run", None),
+        state("would run", Some(f64::NAN)),
+        state("maybe", Some(0.001)),
+    ];
+    let svg = render::svg(&plan, Some(&states));
+    assert_well_formed(&svg);
+    for text in [
+        "<title>top (shell): up to date, x &lt; 3 → &quot;4&quot;</title>",
+        "shell · up to date · 12.3 s",
+        "shell · maybe · 1 ms",
+        "would run: 2",
+        "class=\"step fresh\"",
+        "prefers-color-scheme:dark",
+        "<title>a &lt;b&gt; &amp; &quot;c&quot; \\ &lt;/script&gt;</title>",
+        "data-from=\"1\" data-to=\"3\"",
+    ] {
+        assert!(svg.contains(text), "{text} in {svg}");
+    }
+    let bare = render::svg(&plan, None);
+    assert_well_formed(&bare);
+    assert!(!bare.contains("up to date") && bare.matches("data-step").count() == 4);
+}
+
+#[test]
+fn a_page_needs_nothing_from_anywhere_and_knows_every_step() {
+    let project = Project::new();
+    let plan = plan_of(&project);
+    let page = render::html(&plan, None);
+    let outside = page.replace("http://www.w3.org/2000/svg", "");
+    assert!(!outside.contains("http") && !outside.contains("src=") && !outside.contains("url(\""));
+    let (_, rest) = page.split_once("id=\"about\">").unwrap();
+    let (about, _) = rest.split_once("</script>").unwrap();
+    let about: serde_json::Value = serde_json::from_str(about).unwrap();
+    assert_eq!(about["name"], plan.name);
+    assert_eq!(about["steps"][0]["parameters"]["command"], "echo > {{ outputs.out }}");
+    assert_eq!(about["steps"][3]["inputs"]["x"], "right.out");
+}
+
+#[test]
+fn names_cannot_leave_their_quotes() {
+    let project = Project::new();
+    let plan = plan_of(&project);
+    assert!(render::dot(&plan).starts_with(r#"digraph "a <b> & \"c\" \\ </script>" {"#));
+}
+
+#[test]
+fn a_thousand_steps_and_a_long_chain_are_drawn() {
+    let step = |n: usize| match n {
+        0 => "  s0: { run: 'true', outputs: { out: artifacts/s0 } }\n".to_owned(),
+        _ => format!(
+            "  s{n}: {{ run: 'true', inputs: {{ a: s{}.out, b: s{}.out }}, outputs: {{ out: artifacts/s{n} }} }}\n",
+            n - 1,
+            n / 2
+        ),
+    };
+    let project = Project::with(&format!("steps:\n{}", (0..1000).map(step).collect::<String>()));
+    let svg = project.call(&["graph", "--format", "svg"]).stdout;
+    assert_well_formed(&svg);
+    assert_eq!(svg.matches("data-step").count(), 1000);
+    let tree = project.call(&["graph"]).stdout;
+    assert!(tree.len() < 200_000, "{} bytes of tree", tree.len());
+    for n in 0..1000 {
+        assert!(tree.lines().any(|line| line.trim_start().starts_with(&format!("└─ s{n} "))), "s{n}");
+    }
 }

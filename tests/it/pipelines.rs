@@ -92,7 +92,13 @@ fn each_step_leaves_a_log_and_the_run_its_events() {
     project.run(&["pipelines/demo.yaml", "--var", "interactions=5000", "--until", "als"]);
     let runs = std::fs::read_dir(project.path("cache/v1/runs")).unwrap();
     let folder = runs.flatten().next().unwrap().path();
-    for log in ["events.jsonl", "synthetic.jsonl", "preprocess.jsonl", "split.jsonl", "als.jsonl"] {
+    for log in [
+        "events.jsonl",
+        "logs/synthetic.jsonl",
+        "logs/preprocess.jsonl",
+        "logs/split.jsonl",
+        "logs/als.jsonl",
+    ] {
         let text = std::fs::read_to_string(folder.join(log)).unwrap();
         assert!(!text.is_empty(), "{log}");
         for line in text.lines() {
@@ -100,7 +106,7 @@ fn each_step_leaves_a_log_and_the_run_its_events() {
             assert!(line["time"].is_string(), "{log}: {line}");
         }
     }
-    let als = std::fs::read_to_string(folder.join("als.jsonl")).unwrap();
+    let als = std::fs::read_to_string(folder.join("logs/als.jsonl")).unwrap();
     assert!(als.contains("iterations") && als.contains("loss"), "{als}");
 }
 

@@ -1,11 +1,14 @@
 //! From names to things: kinds, parameters, output paths and the edges between steps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Component, Path, PathBuf};
 
+use serde_json::Value;
+
 use super::{PlannedInput, PlannedOutput, PlannedStep, Source};
+use crate::workflow::digest::Digest;
 use crate::workflow::fault::{Fault, did_you_mean};
-use crate::workflow::kind::{Arity, Kind, Runnable};
+use crate::workflow::kind::{Arity, Kind};
 use crate::workflow::parameters;
 use crate::workflow::source::Span;
 use crate::workflow::spec::{InputSpec, OffStep, Spec, StepSpec};
@@ -22,11 +25,16 @@ pub fn resolve(
 ) -> Vec<PlannedStep> {
     let kinds_of: Vec<Option<&'static Kind>> =
         spec.steps.iter().map(|step| find_kind(step, kinds, faults)).collect();
-    let runnables: Vec<Option<Box<dyn Runnable>>> = spec
+    let mut schemas: HashMap<&str, Value> = HashMap::new();
+    let parameters: Vec<Option<String>> = spec
         .steps
         .iter()
         .zip(&kinds_of)
-        .map(|(step, kind)| decode_parameters(step, (*kind)?, faults))
+        .map(|(step, kind)| {
+            let kind = (*kind)?;
+            let schema = schemas.entry(kind.name).or_insert_with(|| kind.schema());
+            check_parameters(step, kind, schema, faults)
+        })
         .collect();
     let outputs: Vec<Vec<PlannedOutput>> =
         spec.steps.iter().zip(&kinds_of).map(|(step, kind)| plan_outputs(step, *kind, faults)).collect();
@@ -47,29 +55,51 @@ pub fn resolve(
             }
         }
     }
-    let edges = Edges { spec, kinds: &kinds_of, outputs: &outputs, writers: &writers, root };
+    for (path, &(position, port)) in &writers {
+        let inside =
+            path.ancestors().skip(1).find_map(|folder| writers.get(folder).map(|other| (folder, other)));
+        if let Some((folder, &(other, other_port))) = inside {
+            let message = format!(
+                "`{}.{port}` writes `{}`, but `{}.{other_port}` writes `{}` as a file",
+                spec.steps[position].name,
+                path.display(),
+                spec.steps[other].name,
+                folder.display()
+            );
+            faults.push(
+                Fault::new(spec.steps[position].span.clone(), message)
+                    .help("give one of them another path under `outputs:`"),
+            );
+        }
+    }
+    let positions: HashMap<&str, usize> =
+        spec.steps.iter().enumerate().map(|(position, step)| (step.name.as_str(), position)).collect();
+    let edges =
+        Edges { spec, kinds: &kinds_of, outputs: &outputs, writers: &writers, positions: &positions, root };
     let inputs: Vec<Vec<PlannedInput>> =
         (0..spec.steps.len()).map(|step| edges.plan_inputs(step, faults)).collect();
     let needs: Vec<Vec<usize>> = spec.steps.iter().map(|step| edges.find_needs(step, faults)).collect();
 
-    let complete = kinds_of.iter().all(Option::is_some) && runnables.iter().all(Option::is_some);
+    let complete = kinds_of.iter().all(Option::is_some) && parameters.iter().all(Option::is_some);
     if !complete {
         return Vec::new();
     }
     let mut steps = Vec::with_capacity(spec.steps.len());
-    let parts = spec.steps.iter().zip(kinds_of).zip(runnables).zip(inputs).zip(outputs.clone()).zip(needs);
-    for (((((step, kind), runnable), inputs), outputs), mut dependencies) in parts {
-        let (Some(kind), Some(runnable)) = (kind, runnable) else { continue };
+    let parts = spec.steps.iter().zip(kinds_of).zip(parameters).zip(inputs).zip(outputs.clone()).zip(needs);
+    for (((((step, kind), parameters), inputs), outputs), mut dependencies) in parts {
+        let (Some(kind), Some(parameters)) = (kind, parameters) else { continue };
         dependencies.extend(inputs.iter().filter_map(|input| match input.source {
             Source::Step { step, .. } => Some(step),
             Source::File(_) => None,
         }));
         dependencies.sort_unstable();
         dependencies.dedup();
-        steps.push(PlannedStep {
+        let mut planned = PlannedStep {
             name: step.name.clone(),
+            group: step.group.clone(),
             kind,
-            runnable,
+            parameters,
+            definition: Digest::of(b""),
             inputs,
             outputs,
             dependencies,
@@ -78,8 +108,9 @@ pub fn resolve(
             memory: step.memory,
             timeout: step.timeout,
             retries: step.retries,
-            group: step.group.clone(),
-        });
+        };
+        planned.definition = planned.definition().digest();
+        steps.push(planned);
     }
     steps
 }
@@ -95,8 +126,9 @@ fn find_kind(step: &StepSpec, kinds: &'static [Kind], faults: &mut Vec<Fault>) -
     found
 }
 
-fn decode_parameters(step: &StepSpec, kind: &Kind, faults: &mut Vec<Fault>) -> Option<Box<dyn Runnable>> {
-    let found = parameters::check(&step.parameters, &kind.schema(), "parameter");
+/// The parameters after defaults, as JSON text.
+fn check_parameters(step: &StepSpec, kind: &Kind, schema: &Value, faults: &mut Vec<Fault>) -> Option<String> {
+    let found = parameters::check(&step.parameters, schema, "parameter");
     if !found.is_empty() {
         let reference = format!("`recsys kinds {}` lists its parameters", kind.name);
         faults.extend(
@@ -122,7 +154,7 @@ fn decode_parameters(step: &StepSpec, kind: &Kind, faults: &mut Vec<Fault>) -> O
         faults.push(Fault::new(place.clone(), fault.message));
         return None;
     }
-    Some(runnable)
+    Some(runnable.parameters().to_string())
 }
 
 fn plan_outputs(step: &StepSpec, kind: Option<&Kind>, faults: &mut Vec<Fault>) -> Vec<PlannedOutput> {
@@ -175,6 +207,7 @@ fn normal(path: &Path) -> Option<PathBuf> {
         match component {
             Component::Normal(part) => normal.push(part),
             Component::CurDir => {}
+            Component::ParentDir if normal.pop() => {}
             Component::ParentDir | Component::RootDir | Component::Prefix(_) => return None,
         }
     }
@@ -187,6 +220,7 @@ struct Edges<'a> {
     kinds: &'a [Option<&'static Kind>],
     outputs: &'a [Vec<PlannedOutput>],
     writers: &'a BTreeMap<&'a Path, (usize, &'a str)>,
+    positions: &'a HashMap<&'a str, usize>,
     root: &'a Path,
 }
 
@@ -271,7 +305,7 @@ impl Edges<'_> {
     fn source(&self, input: &InputSpec, accepts: Option<&[&str]>, faults: &mut Vec<Fault>) -> Option<Source> {
         let reference = &input.reference;
         if let Some((name, port)) = reference.value.split_once('.')
-            && let Some(writer) = self.spec.steps.iter().position(|step| step.name == name)
+            && let Some(&writer) = self.positions.get(name)
         {
             if let Some(output) = self.outputs[writer].iter().find(|output| output.port == port) {
                 return self.typed(writer, &output.port, input, accepts, faults);
@@ -288,6 +322,8 @@ impl Edges<'_> {
             return None;
         }
         let path = Path::new(&reference.value);
+        // A path of the project is the same edge however it is written.
+        let path = path.strip_prefix(self.root).unwrap_or(path);
         if let Some((writer, port)) = normal(path).and_then(|path| self.writers.get(path.as_path()).copied())
         {
             return self.typed(writer, port, input, accepts, faults);
@@ -345,8 +381,8 @@ impl Edges<'_> {
     fn find_needs(&self, step: &StepSpec, faults: &mut Vec<Fault>) -> Vec<usize> {
         let mut found = Vec::new();
         for need in &step.needs {
-            match self.spec.steps.iter().position(|other| other.name == need.value) {
-                Some(position) => found.push(position),
+            match self.positions.get(need.value.as_str()) {
+                Some(&position) => found.push(position),
                 None => faults.push(
                     Fault::new(need.span.clone(), format!("there is no step `{}`", need.value)).help(
                         did_you_mean(&need.value, self.spec.steps.iter().map(|step| step.name.as_str())),
@@ -385,7 +421,9 @@ mod tests {
     #[test]
     fn an_output_stays_inside_the_project() {
         assert_eq!(normal(Path::new("./a/b")).as_deref(), Some(Path::new("a/b")));
+        assert_eq!(normal(Path::new("a/../b/c")).as_deref(), Some(Path::new("b/c")));
         assert_eq!(normal(Path::new("../a")), None);
+        assert_eq!(normal(Path::new("a/../../b")), None);
         assert_eq!(normal(Path::new("/a")), None);
         assert_eq!(normal(Path::new(".")), None);
     }

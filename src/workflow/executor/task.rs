@@ -2,20 +2,23 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::event::{Event, Listener};
-use super::fingerprint::Fingerprint;
-use super::kind::{Context, Notes, Progress, StepError};
-use super::plan::PlannedStep;
-use super::store::{StepResult, Store};
+use crate::workflow::event::{Event, Listener};
+use crate::workflow::files::FilesError;
+use crate::workflow::fingerprint::Fingerprint;
+use crate::workflow::kind::{Context, Notes, Progress, StepError};
+use crate::workflow::plan::PlannedStep;
+use crate::workflow::store::{Lock, StepResult, Store};
 
 /// Progress is written to the log no more often than this.
 const BETWEEN_LINES: Duration = Duration::from_millis(100);
@@ -27,7 +30,7 @@ pub struct Task<'a> {
     /// What its outputs depend on.
     pub fingerprint: Fingerprint,
     /// The files behind its inputs.
-    pub inputs: BTreeMap<String, Vec<(String, PathBuf)>>,
+    pub inputs: Vec<TaskInput>,
     /// The project folder.
     pub root: &'a Path,
     /// Where the outputs go.
@@ -38,6 +41,24 @@ pub struct Task<'a> {
     pub listener: &'a dyn Listener,
     /// Set to stop the step.
     pub cancelled: Arc<AtomicBool>,
+    /// The private folder of this try.
+    pub folder: PathBuf,
+    /// Keeps other runs from making the same.
+    pub _lock: Lock,
+}
+
+/// One file that a step reads.
+pub struct TaskInput {
+    /// The port, and the name after a dot where there is one.
+    pub label: String,
+    /// The port.
+    pub port: String,
+    /// The name within a port that takes many, or nothing.
+    pub name: String,
+    /// Where the bytes are.
+    pub path: PathBuf,
+    /// The name of the artifact, for bytes that lie in the store under another one.
+    pub shown: Option<String>,
 }
 
 /// How a try ended.
@@ -46,13 +67,22 @@ pub enum Outcome {
     Done(Box<StepResult>),
     /// A service was stopped.
     Served,
+    /// It was stopped.
+    Cancelled,
     /// It failed.
     Failed {
         /// The error, its causes and its help.
         error: String,
-        /// For another try.
-        fingerprint: Fingerprint,
     },
+}
+
+/// An input is not what it was when the step was decided on.
+#[derive(Debug, Error, Diagnostic)]
+#[error("the input `{input}` changed while the step ran: `{}`", path.display())]
+#[diagnostic(help("what the step made may come from either version and is not kept; run again"))]
+struct InputChanged {
+    input: String,
+    path: PathBuf,
 }
 
 /// A bug in a step.
@@ -68,31 +98,37 @@ impl Task<'_> {
         let span = tracing::info_span!("step", name = %self.step.name, log = %log);
         let _entered = span.enter();
         tracing::info!(kind = self.step.kind.name, "started");
-        match self.attempt() {
+        let attempt = self.attempt();
+        // What stays here is removed with the staging folder of the run.
+        let _ = fs::remove_dir_all(&self.folder);
+        match attempt {
             Ok(Some(result)) => {
                 tracing::info!(seconds = result.seconds, "finished");
                 Outcome::Done(Box::new(result))
             }
             Ok(None) => Outcome::Served,
+            Err(_) if self.cancelled.load(Ordering::Relaxed) => {
+                tracing::info!("stopped");
+                Outcome::Cancelled
+            }
             Err(error) => {
                 let error = describe(&*error);
                 tracing::error!("{error}");
-                Outcome::Failed { error, fingerprint: self.fingerprint }
+                Outcome::Failed { error }
             }
         }
     }
 
     fn attempt(&self) -> Result<Option<StepResult>, StepError> {
-        let staging = self.store.stage(&self.step.name)?;
-        let work_dir = staging.path().join("work");
-        std::fs::create_dir(&work_dir).map_err(super::files::FilesError::new("create", &work_dir))?;
+        let work_dir = self.folder.join("work");
+        fs::create_dir(&work_dir).map_err(FilesError::new("create", &work_dir))?;
         let outputs: BTreeMap<String, PathBuf> = self
             .step
             .outputs
             .iter()
             .map(|output| {
                 let name = output.path.file_name().unwrap_or_default().to_string_lossy();
-                (output.port.clone(), staging.path().join(format!("{}-{name}", output.port)))
+                (output.port.clone(), self.folder.join(format!("{}-{name}", output.port)))
             })
             .collect();
         let span = tracing::Span::current();
@@ -103,13 +139,14 @@ impl Task<'_> {
             {
                 *last = Some(Instant::now());
                 let Progress { done, total, unit, note } = &progress;
+                let unit: &str = unit;
                 span.in_scope(|| tracing::info!(done, total, unit, note, "progress"));
             }
             drop(last);
             self.listener.hear(&Event::StepProgressed { step: self.step.name.clone(), progress });
         };
         let ctx = Context {
-            inputs: self.inputs.clone(),
+            inputs: self.named_inputs()?,
             outputs: outputs.clone(),
             environment: self.step.environment.clone(),
             work_dir,
@@ -128,26 +165,56 @@ impl Task<'_> {
             return Ok(None);
         }
         ctx.check_cancelled()?;
+        self.check_inputs()?;
         let notes = ctx.notes.into_inner().unwrap_or_else(PoisonError::into_inner);
         let result = self.store.commit(self.fingerprint.clone(), &outputs, notes, started.elapsed())?;
         Ok(Some(result))
     }
 
+    /// The store's files under the names of the artifacts: programs go by extensions.
+    fn named_inputs(&self) -> Result<BTreeMap<String, Vec<(String, PathBuf)>>, FilesError> {
+        let mut inputs: BTreeMap<String, Vec<(String, PathBuf)>> = BTreeMap::new();
+        for input in &self.inputs {
+            let path = match &input.shown {
+                Some(shown) => {
+                    let link = self.folder.join(format!("{}-{shown}", input.label));
+                    symlink(&input.path, &link).map_err(FilesError::new("create", &link))?;
+                    link
+                }
+                None => input.path.clone(),
+            };
+            inputs.entry(input.port.clone()).or_default().push((input.name.clone(), path));
+        }
+        Ok(inputs)
+    }
+
+    /// Whether the inputs are what they were when the step was decided on.
+    fn check_inputs(&self) -> Result<(), StepError> {
+        for TaskInput { label, path, .. } in &self.inputs {
+            let found = self.store.digests().digest(path).ok();
+            if found.as_ref() != self.fingerprint.inputs.get(label) {
+                return Err(InputChanged { input: label.clone(), path: path.clone() }.into());
+            }
+        }
+        Ok(())
+    }
+
     /// Runs the step within as many threads as it declares, or in the pool that all steps share.
     fn with_threads(&self, ctx: &Context<'_>) -> Result<(), StepError> {
+        let runnable = self.step.runnable().map_err(|error| Crashed(error.to_string()))?;
         let cores = std::thread::available_parallelism().map_or(1, Into::into);
         let threads = self.step.threads.map(|threads| threads.min(cores));
         let pool = threads.map(|n| rayon::ThreadPoolBuilder::new().num_threads(n).build());
         match pool {
-            Some(Ok(pool)) => pool.install(|| self.step.runnable.run(ctx)),
+            Some(Ok(pool)) => pool.install(|| runnable.run(ctx)),
             // Without a pool of its own a step is slower or faster, never different.
-            Some(Err(_)) | None => self.step.runnable.run(ctx),
+            Some(Err(_)) | None => runnable.run(ctx),
         }
     }
 }
 
 /// An error with its causes and its help, as plain text.
-fn describe(error: &dyn Diagnostic) -> String {
+pub fn describe(error: &dyn Diagnostic) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

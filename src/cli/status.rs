@@ -1,0 +1,54 @@
+//! `recsys status`: would each step run, and why?
+
+use std::path::Path;
+
+use clap::{Args, ValueEnum};
+
+use super::project::PipelineArgs;
+use super::{CommandError, forecasts};
+use crate::console;
+use crate::workflow::decide::Force;
+
+/// Say of each step whether it would run, and why; nothing is run or written.
+///
+/// RUN: it runs. HIT: its result is known. MAYBE: it runs unless the steps before it make the same
+/// bytes as last time.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  recsys status pipelines/music.yaml
+  recsys status --set als.factors=128
+  recsys status --format json | jq '.steps[] | select(.forecast == \"run\")'")]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+
+    /// How to say it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+/// Prints the forecast of every step.
+///
+/// # Errors
+/// When the pipeline is wrong or an input cannot be read.
+pub fn status(args: &StatusArgs, root: &Path) -> Result<(), CommandError> {
+    let workspace = args.pipeline.open(root)?;
+    let all = workspace.everything();
+    workspace.check_files(&all)?;
+    let forecasts = workspace.forecast(&all, &Force::Nothing)?;
+    console::say(&match args.format {
+        Format::Text => forecasts::text(&workspace.plan, &forecasts),
+        Format::Json => forecasts::json(&workspace.plan, &forecasts),
+    });
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! A pipeline, opened: its plan, the store, what is released of it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::CommandError;
+use super::project::PipelineArgs;
+use crate::steps::KINDS;
+use crate::workflow::decide::{Force, Ground};
+use crate::workflow::forecast::{Forecast, forecast};
+use crate::workflow::plan::{Plan, Source, kept};
+use crate::workflow::release::Release;
+use crate::workflow::spec::Spec;
+use crate::workflow::store::Store;
+use crate::workflow::values::Scope;
+
+/// What commands about a pipeline work with; nothing is written by opening it.
+pub struct Workspace {
+    /// The plan.
+    pub plan: Plan,
+    /// `cache/`.
+    pub store: Store,
+    root: PathBuf,
+    args: PipelineArgs,
+    /// Where to keep the plan, and what it was made from, when it is not kept yet.
+    unkept: Option<(PathBuf, Spec)>,
+}
+
+/// The store of the project in the folder `root`.
+pub fn store(root: &Path) -> Store {
+    Store::open(&root.join("cache"))
+}
+
+impl PipelineArgs {
+    /// The pipeline, read, resolved, checked and opened.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file or the changes to it.
+    pub fn open(&self, root: &Path) -> Result<Workspace, CommandError> {
+        let store = store(root);
+        let path = store.plan_path(kept::key(root, &self.pipeline, &self.overrides()));
+        let found = kept::find(&path, KINDS, &Scope::from_environment(root));
+        let (plan, unkept) = match found {
+            Some(plan) => (plan, None),
+            None => {
+                let (spec, plan) = self.plan(root)?;
+                (plan, Some((path, spec)))
+            }
+        };
+        Ok(Workspace { plan, store, root: root.to_owned(), args: self.clone(), unkept })
+    }
+}
+
+impl Workspace {
+    /// Keeps the plan, so that the next command need not read and check the file again.
+    pub fn keep_plan(&self) {
+        if let Some((path, spec)) = &self.unkept
+            && let Err(error) = kept::keep(path, spec, &self.plan)
+        {
+            tracing::warn!("the plan is not kept: {error}");
+        }
+    }
+
+    /// Checks that the files exist which the selected steps read and no step writes.
+    ///
+    /// # Errors
+    /// Each file that is missing, at its place in the pipeline.
+    pub fn check_files(&self, selected: &BTreeSet<usize>) -> Result<(), CommandError> {
+        let inputs = selected.iter().flat_map(|&position| &self.plan.steps[position].inputs);
+        let files: BTreeSet<&Path> = inputs
+            .filter_map(|input| match &input.source {
+                Source::File(path) => Some(path.as_path()),
+                Source::Step { .. } => None,
+            })
+            .collect();
+        if files.iter().all(|path| self.root.join(path).is_file()) {
+            return Ok(());
+        }
+        // Only now the text of the file is needed, to underline the place.
+        let (spec, plan) = self.args.plan(&self.root)?;
+        plan.check_files(&spec, selected, &self.root).map_err(CommandError::usage)
+    }
+
+    /// What is released.
+    pub fn release(&self) -> Release {
+        Release::open(&self.root, &self.store, &self.plan.name)
+    }
+
+    /// What decisions are made from.
+    pub fn ground<'a>(&'a self, force: &'a Force) -> Ground<'a> {
+        Ground { plan: &self.plan, store: &self.store, root: &self.root, force }
+    }
+
+    /// What a run of the selected steps would do.
+    ///
+    /// # Errors
+    /// When an input file cannot be read.
+    pub fn forecast(
+        &self,
+        selected: &BTreeSet<usize>,
+        force: &Force,
+    ) -> Result<Vec<Option<Forecast>>, CommandError> {
+        forecast(&self.ground(force), selected, &self.release()).map_err(CommandError::failed)
+    }
+
+    /// Every step that a run without further words would look at.
+    pub fn everything(&self) -> BTreeSet<usize> {
+        let steps = self.plan.steps.iter().enumerate();
+        steps.filter(|(_, step)| !step.kind.service).map(|(position, _)| position).collect()
+    }
+}

@@ -1,0 +1,120 @@
+//! A command between its start and its end: its process, its pipes, what it used.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::Child;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use wait4::{ResUse, Wait4};
+
+use super::guard::Guarded;
+use super::pipe::{Output, Pipe, Stream};
+use super::{Ended, session};
+use crate::workflow::kind::Usage;
+
+/// A command between its start and its end; killed when dropped before.
+pub struct Running {
+    /// Process, group and session at once.
+    pub pid: Pid,
+    /// Until it is waited for: so long its number is given to nobody else.
+    child: Option<Child>,
+    process: Option<OwnedFd>,
+    /// Whether its shell has ended; others of its session may live on.
+    pub exited: bool,
+    /// Those of its pipes that have not ended.
+    pipes: Vec<Pipe>,
+    own_memory: u64,
+    guarded: Option<Guarded>,
+}
+
+impl Running {
+    /// Takes over a command that has just been started; on an error it is killed.
+    pub fn new(mut child: Child, guarded: Guarded, own_memory: u64) -> io::Result<Self> {
+        let stdout = child.stdout.take().map(|pipe| (Stream::Stdout, OwnedFd::from(pipe)));
+        let stderr = child.stderr.take().map(|pipe| (Stream::Stderr, OwnedFd::from(pipe)));
+        let mut running = Self {
+            pid: Pid::from_child(&child),
+            child: Some(child),
+            process: None,
+            exited: false,
+            pipes: Vec::new(),
+            own_memory,
+            guarded: Some(guarded),
+        };
+        running.process = Some(pidfd_open(running.pid, PidfdFlags::empty())?);
+        for (stream, source) in [stdout, stderr].into_iter().flatten() {
+            running.pipes.push(Pipe::new(stream, source)?);
+        }
+        Ok(running)
+    }
+
+    /// Waits for output, the end of the command, or the tick.
+    pub fn listen(&mut self, tick: Timespec, buffer: &mut [u8], output: &mut dyn Output) -> io::Result<()> {
+        let mut sources: Vec<PollFd<'_>> =
+            self.pipes.iter().map(|pipe| PollFd::new(pipe, PollFlags::IN)).collect();
+        let process = self.process.as_ref().filter(|_| !self.exited);
+        sources.extend(process.map(|process| PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN)));
+        match poll(&mut sources, Some(&tick)) {
+            Ok(_) => {}
+            // A signal to the runner: the caller looks at what it meant.
+            Err(Errno::INTR) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        let ready: Vec<bool> = sources.iter().map(|source| !source.revents().is_empty()).collect();
+        self.exited |= process.is_some() && ready.last() == Some(&true);
+        let mut ready = ready.into_iter();
+        self.pipes.retain_mut(|pipe| ready.next() != Some(true) || pipe.read(buffer, output));
+        Ok(())
+    }
+
+    /// Ends what the shell left behind, and reads what is in the pipes now.
+    pub fn end_the_rest(&mut self, buffer: &mut [u8], output: &mut dyn Output) {
+        session::kill_group(self.pid);
+        self.pipes.retain_mut(|pipe| pipe.drain(buffer, output));
+        if !self.pipes.is_empty() {
+            // Somebody holds a pipe: dying, or in another group of the session.
+            session::kill(self.pid);
+            self.pipes.iter_mut().for_each(|pipe| pipe.finish(output));
+        }
+    }
+
+    /// Waits for the shell, which has ended, and forgets it.
+    pub fn reap(mut self) -> io::Result<Ended> {
+        let used = self.wait().expect("it is waited for here or in `drop`, which comes after")?;
+        let time = used.rusage.utime + used.rusage.stime;
+        let peak_memory_bytes = if used.rusage.maxrss > self.own_memory { used.rusage.maxrss } else { 0 };
+        Ok(Ended { status: used.status, usage: Usage { peak_memory_bytes, cpu_seconds: time.as_secs_f64() } })
+    }
+
+    fn wait(&mut self) -> Option<io::Result<ResUse>> {
+        let child = self.child.take()?;
+        // The guard must forget its number before the system may give it to somebody else.
+        self.guarded = None;
+        Some(child.wait4())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.child.is_some() {
+            session::kill(self.pid);
+            let _ = self.wait();
+        }
+    }
+}
+
+/// What a child's peak is at least: a fork begins with the runner's private memory, and the kernel
+/// counts that, though exec gives it up at once. With some room for what changes meanwhile.
+pub fn memory_handed_on() -> u64 {
+    let pages = || -> Option<u64> {
+        let text = fs::read_to_string("/proc/self/statm").ok()?;
+        let mut fields = text.split(' ').skip(1).map(str::parse::<u64>);
+        let (resident, shared) = (fields.next()?.ok()?, fields.next()?.ok()?);
+        resident.checked_sub(shared)
+    };
+    let private = pages().unwrap_or(0) * rustix::param::page_size() as u64;
+    private + (private / 8).max(1 << 20)
+}

@@ -1,0 +1,219 @@
+//! `artifacts/`: what the last run of a pipeline made, by name.
+//!
+//! The record of a release lies in the store and says of each step what its outputs are and where;
+//! `artifacts/manifest.<pipeline>.json` says the same to people and programs. A path is claimed before
+//! anything is put there, so that a file which nobody claimed is never replaced.
+
+mod place;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use miette::Diagnostic;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::digest::Digest;
+use super::files::{FilesError, read_json, read_record, write_json, write_record};
+use super::fingerprint::RunKey;
+use super::plan::PlannedStep;
+use super::store::{Object, Store};
+
+/// What is released, by step.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// The steps that have released something.
+    pub steps: BTreeMap<String, Released>,
+    /// Paths of the project that belong to the pipeline, whether something is there or not.
+    pub claims: BTreeSet<PathBuf>,
+}
+
+/// The released outputs of one step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Released {
+    /// The name of their result in the store.
+    pub key: RunKey,
+    /// Digests of the inputs that they were made from.
+    pub inputs: BTreeMap<String, Digest>,
+    /// Where they are, by port.
+    pub outputs: BTreeMap<String, ReleasedFile>,
+    /// The numbers that the step left.
+    pub metrics: BTreeMap<String, f64>,
+    /// The text that the step left for the end of a run.
+    pub summary: Option<String>,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+}
+
+/// One released file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleasedFile {
+    /// Path in the project folder.
+    pub path: PathBuf,
+    /// Its bytes.
+    pub object: Object,
+}
+
+/// The same for people and programs.
+#[derive(Serialize, Deserialize)]
+struct Manifest {
+    pipeline: String,
+    steps: BTreeMap<String, Released>,
+}
+
+/// What was wrong with a released file before it was put in its place again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Restored {
+    /// It was not there.
+    Missing,
+    /// It held other bytes than those that were released.
+    Modified,
+}
+
+/// A step would replace something that no pipeline made.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
+#[error("`{step}.{port}` is to be written to `{}`, where {why}", path.display())]
+#[diagnostic(
+    code(recsys::release::foreign),
+    help("move it away, or give the output another path under `outputs:`; nothing was run")
+)]
+pub struct Foreign {
+    step: String,
+    port: String,
+    path: PathBuf,
+    why: String,
+}
+
+/// The release of one pipeline.
+pub struct Release {
+    root: PathBuf,
+    pipeline: String,
+    record: PathBuf,
+    /// What is released now.
+    pub state: State,
+    /// Whether the record on the disk says something else.
+    changed: bool,
+    /// Whether the manifest says something else than the record.
+    unpublished: bool,
+}
+
+impl Release {
+    /// Opens the release of a pipeline in the project folder `root`; nothing is written.
+    pub fn open(root: &Path, store: &Store, pipeline: &str) -> Self {
+        let record = store.release_path(pipeline);
+        let state: State = read_record(&record).unwrap_or_default();
+        Self {
+            root: root.to_owned(),
+            pipeline: pipeline.to_owned(),
+            record,
+            state,
+            changed: false,
+            unpublished: false,
+        }
+    }
+
+    /// Claims the outputs of steps that are about to run.
+    ///
+    /// # Errors
+    /// Each output whose place is taken by something that no pipeline of the project made, or lies
+    /// outside of the project folder.
+    pub fn claim<'a>(
+        &mut self,
+        store: &Store,
+        steps: impl Iterator<Item = &'a PlannedStep>,
+    ) -> Result<(), Vec<Foreign>> {
+        let mut foreign = Vec::new();
+        let mut elsewhere: Option<BTreeSet<PathBuf>> = None;
+        for step in steps {
+            for output in &step.outputs {
+                if self.state.claims.contains(&output.path) {
+                    continue;
+                }
+                let refuse = |why: &str| Foreign {
+                    step: step.name.clone(),
+                    port: output.port.clone(),
+                    path: output.path.clone(),
+                    why: why.to_owned(),
+                };
+                let target = self.root.join(&output.path);
+                if self.leads_out(&target) {
+                    foreign.push(refuse("a symbolic link leads out of the project folder"));
+                } else if let Ok(found) = fs::symlink_metadata(&target) {
+                    let elsewhere = elsewhere.get_or_insert_with(|| {
+                        self.claims_of_others(store).into_iter().chain(self.in_manifests()).collect()
+                    });
+                    if found.is_dir() {
+                        foreign.push(refuse("there is a folder"));
+                    } else if !elsewhere.contains(&output.path) {
+                        foreign.push(refuse("there is a file that no pipeline of this project has made"));
+                    }
+                }
+                self.state.claims.insert(output.path.clone());
+                self.changed = true;
+            }
+        }
+        if foreign.is_empty() { Ok(()) } else { Err(foreign) }
+    }
+
+    /// Whether the folder of a path, as far as it exists, lies outside of the project.
+    fn leads_out(&self, target: &Path) -> bool {
+        let root = self.root.canonicalize();
+        let folder = target.ancestors().skip(1).find_map(|folder| folder.canonicalize().ok());
+        matches!((root, folder), (Ok(root), Some(folder)) if !folder.starts_with(&root))
+    }
+
+    /// The paths that the other pipelines of the project claim.
+    fn claims_of_others(&self, store: &Store) -> BTreeSet<PathBuf> {
+        let folder = self.record.parent().unwrap_or(store.folder());
+        let records = files_in(folder).filter(|path| *path != self.record);
+        records.filter_map(|path| read_record::<State>(&path)).flat_map(|state| state.claims).collect()
+    }
+
+    /// The paths that manifests name: they outlive a store that was deleted.
+    fn in_manifests(&self) -> impl Iterator<Item = PathBuf> + use<> {
+        let files = files_in(&self.root.join("artifacts"));
+        let manifests = files.filter_map(|path| read_json::<Manifest>(&path));
+        let released = manifests.flat_map(|manifest| manifest.steps.into_values());
+        released.flat_map(|step| step.outputs.into_values()).map(|file| file.path)
+    }
+
+    /// Forgets steps that the pipeline no longer has; their files stay.
+    pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        let before = self.state.steps.len();
+        self.state.steps.retain(|step, _| keep(step));
+        self.changed |= self.state.steps.len() != before;
+    }
+
+    /// Writes the record when it has changed.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn save(&mut self) -> Result<(), FilesError> {
+        if self.changed {
+            write_record(&self.record, &self.state)?;
+            self.changed = false;
+            self.unpublished = true;
+        }
+        Ok(())
+    }
+
+    /// Writes the manifest when the record has changed since, or it has gone.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn publish(&mut self) -> Result<(), FilesError> {
+        let path = self.root.join("artifacts").join(format!("manifest.{}.json", self.pipeline));
+        if self.unpublished || (!path.exists() && !self.state.steps.is_empty()) {
+            let manifest = Manifest { pipeline: self.pipeline.clone(), steps: self.state.steps.clone() };
+            write_json(&path, &manifest)?;
+            self.unpublished = false;
+        }
+        Ok(())
+    }
+}
+
+fn files_in(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
+}

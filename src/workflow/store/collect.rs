@@ -1,0 +1,141 @@
+//! Collection: what is cheap to make again goes first; never what a release names.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use super::survey::{FoundResult, Survey, entries};
+use super::{LAYOUT, Store};
+use crate::workflow::digest::Digest;
+
+/// What to keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// Results that were not used for so long go.
+    pub older_than: Option<Duration>,
+    /// When the objects take more bytes than this, results go until they do not.
+    pub max_size: Option<u64>,
+    /// So many records of runs stay.
+    pub keep_runs: usize,
+}
+
+/// What is to be removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Garbage {
+    /// Files of results.
+    pub results: Vec<PathBuf>,
+    /// Objects that no remaining result or release names.
+    pub objects: Vec<PathBuf>,
+    /// Records of runs.
+    pub runs: Vec<PathBuf>,
+    /// Stores of other versions, kept plans, staging folders of dead runs.
+    pub leftovers: Vec<PathBuf>,
+    /// What the objects take, in bytes.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// What the policy would remove.
+    pub fn garbage(&self, survey: &Survey, policy: &Policy, now: SystemTime) -> Garbage {
+        let released: BTreeSet<Digest> = survey
+            .releases
+            .values()
+            .flat_map(|state| state.steps.values())
+            .map(|released| released.key.whole)
+            .collect();
+        let is_released = |found: &FoundResult| released.contains(&found.result.fingerprint.key().whole);
+        let (kept, mut loose): (Vec<&FoundResult>, Vec<&FoundResult>) =
+            survey.results.iter().partition(|found| is_released(found));
+        let mut garbage = Garbage { results: survey.unreadable.clone(), ..Garbage::default() };
+        if let Some(age) = policy.older_than {
+            let old = |found: &&FoundResult| now.duration_since(found.used).is_ok_and(|since| since > age);
+            garbage.results.extend(loose.extract_if(.., |found| old(found)).map(|found| found.path.clone()));
+        }
+        let mut users: BTreeMap<Digest, usize> = BTreeMap::new();
+        for digest in kept.iter().chain(&loose).flat_map(|found| digests(found)) {
+            *users.entry(digest).or_default() += 1;
+        }
+        for digest in
+            survey.releases.values().flat_map(|state| state.steps.values()).flat_map(|s| s.outputs.values())
+        {
+            *users.entry(digest.object.digest).or_default() += 1;
+        }
+        let size = |digest: &Digest| survey.objects.get(digest).copied().unwrap_or(0);
+        let mut total: u64 = users.keys().map(size).sum();
+        loose.sort_by(|a, b| cost_per_byte(a).total_cmp(&cost_per_byte(b)).then(a.used.cmp(&b.used)));
+        for found in loose {
+            if policy.max_size.is_none_or(|limit| total <= limit) {
+                break;
+            }
+            garbage.results.push(found.path.clone());
+            for digest in digests(found) {
+                if let Some(count) = users.get_mut(&digest) {
+                    *count -= 1;
+                    if *count == 0 {
+                        users.remove(&digest);
+                        total -= size(&digest);
+                    }
+                }
+            }
+        }
+        for (digest, bytes) in survey.objects.iter().filter(|(digest, _)| !users.contains_key(digest)) {
+            garbage.objects.push(self.object_path(*digest));
+            garbage.bytes += bytes;
+        }
+        let surplus = survey.runs.len().saturating_sub(policy.keep_runs);
+        garbage.runs = survey.runs[..surplus].to_vec();
+        garbage.leftovers = self.leftovers();
+        garbage
+    }
+
+    /// Removes it; call it only with the store closed ([`Store::close`]).
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn remove(&self, garbage: &Garbage) -> io::Result<()> {
+        // Results first: a result without its objects is only a miss, but one that is trusted is not.
+        for path in garbage.results.iter().chain(&garbage.objects) {
+            remove(path)?;
+            // Fails as long as something else is in it.
+            let _ = path.parent().map(fs::remove_dir);
+        }
+        garbage.runs.iter().chain(&garbage.leftovers).try_for_each(|path| remove(path))
+    }
+
+    /// With the store closed every staging folder is that of a dead run.
+    fn leftovers(&self) -> Vec<PathBuf> {
+        let parent = self.folder.parent().unwrap_or(&self.folder);
+        let is_layout = |path: &PathBuf| {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let digits = name.strip_prefix('v').is_some_and(|n| n.parse::<u32>().is_ok());
+            digits && name != LAYOUT && path.is_dir()
+        };
+        let mut leftovers: Vec<PathBuf> = entries(parent).into_iter().filter(is_layout).collect();
+        leftovers
+            .extend(["staging", "locks", "plans"].iter().flat_map(|part| entries(&self.folder.join(part))));
+        leftovers
+    }
+}
+
+/// Seconds of work that one byte holds.
+fn cost_per_byte(found: &FoundResult) -> f64 {
+    let bytes: u64 = found.result.outputs.values().map(|object| object.size).sum();
+    found.result.seconds / (bytes.max(1) as f64)
+}
+
+fn digests(found: &FoundResult) -> impl Iterator<Item = Digest> {
+    let digests: BTreeSet<Digest> = found.result.outputs.values().map(|object| object.digest).collect();
+    digests.into_iter()
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,340 @@
+//! `cache/`: artifacts by digest, results by run key.
+//!
+//! A result is looked up by the fingerprint of its step; it is a hit only when every object that it
+//! names is there with the bytes that its digest says. A step writes into a private staging folder;
+//! committing hashes and renames its files, then records the result, so that a kill at any moment
+//! leaves the old state or the new one. Bytes are flushed to the disk in groups ([`Store::sync`]);
+//! what a power cut takes away before that is found missing by size or digest and made again.
+
+pub mod collect;
+mod lock;
+mod staging;
+pub mod survey;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use miette::Diagnostic;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::digest::Digest;
+use super::digests::{self, Digests};
+use super::files::{FilesError, read_json};
+use super::fingerprint::{Fingerprint, RunKey};
+use super::history::now;
+use super::kind::Notes;
+
+pub use lock::Lock;
+pub use staging::Staging;
+
+/// Changes when the layout of the folder changes; an older folder is then not read.
+pub const LAYOUT: &str = "v2";
+/// The folders of a store.
+const FOLDERS: [&str; 7] = ["objects", "results", "staging", "runs", "locks", "releases", "plans"];
+/// Up to so many files are flushed one by one; beyond, the whole file system is.
+const FEW: usize = 32;
+
+/// The store of one project.
+pub struct Store {
+    folder: PathBuf,
+    digests: Digests,
+    /// Files written since the last [`Store::sync`].
+    unsynced: Mutex<Vec<PathBuf>>,
+}
+
+/// What a step made, as recorded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepResult {
+    /// What it depends on.
+    pub fingerprint: Fingerprint,
+    /// Its outputs by port.
+    pub outputs: BTreeMap<String, Object>,
+    /// Metrics, summary, warnings, use of the machine.
+    pub notes: Notes,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// When it was recorded.
+    pub finished: String,
+}
+
+/// The bytes of one artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Object {
+    /// Hash of the bytes.
+    pub digest: Digest,
+    /// How many bytes.
+    pub size: u64,
+}
+
+/// What a lookup found.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Lookup {
+    /// The result, every byte of it there.
+    Hit(Box<StepResult>),
+    /// No such result.
+    Unknown,
+    /// There was one, but an object is gone or damaged.
+    Damaged {
+        /// The output whose bytes cannot be used.
+        output: String,
+    },
+}
+
+/// Why the outputs of a step cannot be kept.
+#[derive(Debug, Error, Diagnostic)]
+pub enum CommitError {
+    /// The step did not write one of its outputs.
+    #[error("the step ended without writing its output `{output}`")]
+    #[diagnostic(code(recsys::step::missing_output), help("write the file {} — in a command that is `{{{{ outputs.{output} }}}}`", path.display()))]
+    Missing {
+        /// The output port.
+        output: String,
+        /// Where it was expected.
+        path: PathBuf,
+    },
+    /// The step wrote something that is not a plain file.
+    #[error("the output `{output}` is {found}, not a file")]
+    #[diagnostic(
+        code(recsys::step::not_a_file),
+        help("write one plain file; several files go into an archive, or into outputs of their own")
+    )]
+    NotAFile {
+        /// The output port.
+        output: String,
+        /// What is there.
+        found: &'static str,
+    },
+    /// The disk refused.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Files(#[from] FilesError),
+}
+
+impl StepResult {
+    /// A result that is recorded now.
+    pub fn new(
+        fingerprint: Fingerprint,
+        outputs: BTreeMap<String, Object>,
+        notes: Notes,
+        seconds: f64,
+    ) -> Self {
+        Self { fingerprint, outputs, notes, seconds, finished: now() }
+    }
+}
+
+impl Store {
+    /// The store in `folder`; nothing is read or written yet.
+    pub fn open(folder: &Path) -> Self {
+        let folder = folder.join(LAYOUT);
+        let digests = Digests::open(&folder);
+        Self { folder, digests, unsynced: Mutex::default() }
+    }
+
+    /// Makes the folders that are missing.
+    ///
+    /// # Errors
+    /// When one cannot be made.
+    pub fn prepare(&self) -> Result<(), FilesError> {
+        for part in FOLDERS {
+            let path = self.folder.join(part);
+            if !path.is_dir() {
+                fs::create_dir_all(&path).map_err(FilesError::new("create", &path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The folder of everything.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Digests of files inside and outside of the store.
+    pub fn digests(&self) -> &Digests {
+        &self.digests
+    }
+
+    /// The folder of the records of runs.
+    pub fn runs(&self) -> PathBuf {
+        self.folder.join("runs")
+    }
+
+    /// Where the record of a release lies.
+    pub fn release_path(&self, pipeline: &str) -> PathBuf {
+        self.folder.join("releases").join(pipeline)
+    }
+
+    /// Where a plan is kept that was made before.
+    pub fn plan_path(&self, key: Digest) -> PathBuf {
+        self.folder.join("plans").join(key.to_string())
+    }
+
+    /// The result recorded under a key, when all of its bytes are there.
+    pub fn lookup(&self, key: &RunKey) -> Lookup {
+        let Some(result) = self.recorded(key) else { return Lookup::Unknown };
+        match result.outputs.iter().find(|(_, object)| !self.holds(object)) {
+            Some((output, _)) => Lookup::Damaged { output: output.clone() },
+            None => Lookup::Hit(Box::new(result)),
+        }
+    }
+
+    /// The result recorded under a key, whether its bytes are there or not.
+    pub fn recorded(&self, key: &RunKey) -> Option<StepResult> {
+        read_json(&self.result_path(key))
+    }
+
+    /// Whether there is any result of this definition.
+    pub fn knows(&self, definition: Digest) -> bool {
+        self.results_of(definition).is_dir()
+    }
+
+    /// Whether the store has these bytes.
+    pub fn holds(&self, object: &Object) -> bool {
+        self.digests.digest(&self.object_path(object.digest)).is_ok_and(|found| found == object.digest)
+    }
+
+    /// Takes the staged outputs of a step into the store and records its result.
+    ///
+    /// # Errors
+    /// When an output is missing or the disk refuses; nothing is recorded then.
+    pub fn commit(
+        &self,
+        fingerprint: Fingerprint,
+        staged: &BTreeMap<String, PathBuf>,
+        notes: Notes,
+        elapsed: Duration,
+    ) -> Result<StepResult, CommitError> {
+        for (output, path) in staged {
+            check_is_file(output, path)?;
+        }
+        let mut outputs = BTreeMap::new();
+        for (output, path) in staged {
+            outputs.insert(output.clone(), self.take(path)?);
+        }
+        let result = StepResult::new(fingerprint, outputs, notes, elapsed.as_secs_f64());
+        self.record(&result)?;
+        Ok(result)
+    }
+
+    /// Records a result whose bytes are in the store.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn record(&self, result: &StepResult) -> Result<(), FilesError> {
+        let path = self.result_path(&result.fingerprint.key());
+        let folder = path.parent().expect("a result lies in a folder of the store");
+        let write = || -> io::Result<()> {
+            fs::create_dir_all(folder)?;
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            serde_json::to_writer(&mut file, result)?;
+            file.persist(&path).map_err(|error| error.error)?;
+            Ok(())
+        };
+        write().map_err(FilesError::new("write", &path))?;
+        self.written(path);
+        Ok(())
+    }
+
+    /// Takes a private file into the store: it is made read-only and moved.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn take(&self, path: &Path) -> Result<Object, FilesError> {
+        let size = fs::metadata(path).map_err(FilesError::new("read", path))?.len();
+        let digest = digests::hash(path, size).map_err(FilesError::new("read", path))?;
+        let object = Object { digest, size };
+        let target = self.object_path(digest);
+        if !self.holds(&object) {
+            let folder = target.parent().expect("an object lies in a folder of the store");
+            let place = || -> io::Result<()> {
+                fs::create_dir_all(folder)?;
+                fs::set_permissions(path, fs::Permissions::from_mode(0o444))?;
+                fs::rename(path, &target)
+            };
+            place().map_err(FilesError::new("write", &target))?;
+            self.digests.note(&target, digest);
+            self.written(target);
+        }
+        Ok(object)
+    }
+
+    /// Takes back an object that was lost from a file that still has its bytes.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn adopt(&self, path: &Path, object: &Object) -> Result<(), FilesError> {
+        let target = self.object_path(object.digest);
+        let folder = target.parent().expect("an object lies in a folder of the store");
+        let copy = || -> io::Result<()> {
+            fs::create_dir_all(folder)?;
+            let part = tempfile::NamedTempFile::new_in(folder)?;
+            fs::copy(path, part.path())?;
+            fs::set_permissions(part.path(), fs::Permissions::from_mode(0o444))?;
+            part.persist(&target).map(drop).map_err(|error| error.error)
+        };
+        copy().map_err(FilesError::new("write", &target))?;
+        self.digests.note(&target, object.digest);
+        self.written(target);
+        Ok(())
+    }
+
+    /// Flushes what was written since the last time to the disk, then the memo of digests.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn sync(&self) -> Result<(), FilesError> {
+        let paths = std::mem::take(&mut *self.unsynced.lock().unwrap_or_else(PoisonError::into_inner));
+        let flush = || -> io::Result<()> {
+            if paths.len() > FEW {
+                return Ok(rustix::fs::syncfs(File::open(&self.folder)?)?);
+            }
+            for path in &paths {
+                File::open(path)?.sync_all()?;
+                File::open(path.parent().unwrap_or(path))?.sync_all()?;
+            }
+            Ok(())
+        };
+        flush().map_err(FilesError::new("flush", &self.folder))?;
+        self.digests.save()
+    }
+
+    /// Where the bytes of a digest lie.
+    pub fn object_path(&self, digest: Digest) -> PathBuf {
+        let (folder, file) = digest.folder_and_file();
+        self.folder.join("objects").join(folder).join(file)
+    }
+
+    fn result_path(&self, key: &RunKey) -> PathBuf {
+        self.results_of(key.definition).join(format!("{}.json", key.whole))
+    }
+
+    fn results_of(&self, definition: Digest) -> PathBuf {
+        let (folder, file) = definition.folder_and_file();
+        self.folder.join("results").join(folder).join(file)
+    }
+
+    fn written(&self, path: PathBuf) {
+        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner).push(path);
+    }
+}
+
+fn check_is_file(output: &str, path: &Path) -> Result<(), CommitError> {
+    match fs::symlink_metadata(path).map(|metadata| metadata.file_type()) {
+        Ok(kind) if kind.is_file() => Ok(()),
+        Ok(kind) => {
+            let found = match kind {
+                kind if kind.is_dir() => "a folder",
+                kind if kind.is_symlink() => "a symbolic link",
+                _ => "a special file",
+            };
+            Err(CommitError::NotAFile { output: output.to_owned(), found })
+        }
+        Err(_) => Err(CommitError::Missing { output: output.to_owned(), path: path.to_owned() }),
+    }
+}

@@ -1,0 +1,189 @@
+//! What lies in the store, and whether it is as it should be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use super::{StepResult, Store};
+use crate::workflow::digest::Digest;
+use crate::workflow::digests;
+use crate::workflow::files::{read_json, read_record};
+use crate::workflow::release::{Released, State};
+
+/// Everything that lies in the store.
+pub struct Survey {
+    /// Objects and their sizes in bytes.
+    pub objects: BTreeMap<Digest, u64>,
+    /// Results that can be read.
+    pub results: Vec<FoundResult>,
+    /// Files among the results that cannot be read.
+    pub unreadable: Vec<PathBuf>,
+    /// What is released, by pipeline.
+    pub releases: BTreeMap<String, State>,
+    /// Folders of runs, the oldest first.
+    pub runs: Vec<PathBuf>,
+}
+
+/// One result and its file.
+pub struct FoundResult {
+    /// Where it is recorded.
+    pub path: PathBuf,
+    /// When it was recorded or last used.
+    pub used: SystemTime,
+    /// What it says.
+    pub result: StepResult,
+}
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "problem", rename_all = "snake_case")]
+pub enum Problem {
+    /// An object has other bytes than its name says.
+    DamagedObject {
+        /// Its file.
+        path: PathBuf,
+    },
+    /// A result cannot be read.
+    UnreadableResult {
+        /// Its file.
+        path: PathBuf,
+    },
+    /// A result names an object that is not there.
+    MissingObject {
+        /// The result's file.
+        result: PathBuf,
+        /// The output whose bytes are missing.
+        output: String,
+    },
+    /// A released file is missing or has other bytes.
+    ChangedArtifact {
+        /// The pipeline that released it.
+        pipeline: String,
+        /// The step that made it.
+        step: String,
+        /// Its path in the project folder.
+        path: PathBuf,
+    },
+}
+
+impl Store {
+    /// Looks at everything in the store; objects are not read.
+    pub fn survey(&self) -> Survey {
+        let mut survey = Survey {
+            objects: BTreeMap::new(),
+            results: Vec::new(),
+            unreadable: Vec::new(),
+            releases: BTreeMap::new(),
+            runs: entries(&self.runs()),
+        };
+        for path in entries(&self.folder.join("objects")).iter().flat_map(|folder| entries(folder)) {
+            if let (Some(digest), Ok(metadata)) = (named(&path), fs::metadata(&path)) {
+                survey.objects.insert(digest, metadata.len());
+            }
+        }
+        let definitions = entries(&self.folder.join("results"));
+        for path in definitions.iter().flat_map(|folder| entries(folder)).flat_map(|folder| entries(&folder))
+        {
+            let used = fs::metadata(&path).and_then(|metadata| metadata.modified());
+            match read_json::<StepResult>(&path) {
+                Some(result) => {
+                    let used = used.unwrap_or(SystemTime::UNIX_EPOCH);
+                    survey.results.push(FoundResult { path, used, result });
+                }
+                None => survey.unreadable.push(path),
+            }
+        }
+        for path in entries(&self.folder.join("releases")) {
+            if let (Some(state), Some(name)) = (read_record(&path), path.file_name()) {
+                survey.releases.insert(name.to_string_lossy().into_owned(), state);
+            }
+        }
+        survey
+    }
+
+    /// Reads every object and every released file and compares digests, whatever the memo says.
+    pub fn verify(&self, root: &Path, survey: &Survey, progress: impl Fn(u64)) -> Vec<Problem> {
+        let mut problems: BTreeSet<Problem> = BTreeSet::new();
+        problems
+            .extend(survey.unreadable.iter().map(|path| Problem::UnreadableResult { path: path.clone() }));
+        let mut good = BTreeSet::new();
+        for (&digest, &size) in &survey.objects {
+            let path = self.object_path(digest);
+            if digests::hash(&path, size).is_ok_and(|found| found == digest) {
+                good.insert(digest);
+            } else {
+                problems.insert(Problem::DamagedObject { path });
+            }
+            progress(size);
+        }
+        for FoundResult { path, result, .. } in &survey.results {
+            let missing = result.outputs.iter().filter(|(_, object)| !good.contains(&object.digest));
+            problems.extend(
+                missing.map(|(output, _)| Problem::MissingObject {
+                    result: path.clone(),
+                    output: output.clone(),
+                }),
+            );
+        }
+        for (pipeline, state) in &survey.releases {
+            for (step, Released { outputs, .. }) in &state.steps {
+                for file in outputs.values() {
+                    let path = root.join(&file.path);
+                    let found = fs::metadata(&path).ok().and_then(|m| digests::hash(&path, m.len()).ok());
+                    if found != Some(file.object.digest) && !released_by_another(survey, pipeline, &file.path)
+                    {
+                        problems.insert(Problem::ChangedArtifact {
+                            pipeline: pipeline.clone(),
+                            step: step.clone(),
+                            path: file.path.clone(),
+                        });
+                    }
+                }
+            }
+        }
+        problems.into_iter().collect()
+    }
+
+    /// Removes what is damaged, so that the next run makes it again; how many files went.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn remove_damaged(&self, problems: &[Problem]) -> std::io::Result<usize> {
+        let mut removed = 0;
+        for problem in problems {
+            let path = match problem {
+                Problem::DamagedObject { path } | Problem::UnreadableResult { path } => path,
+                Problem::MissingObject { result, .. } => result,
+                // The next run restores it.
+                Problem::ChangedArtifact { .. } => continue,
+            };
+            if path.exists() {
+                fs::remove_file(path)?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+}
+
+/// Two pipelines may write one path in turn.
+fn released_by_another(survey: &Survey, pipeline: &str, path: &Path) -> bool {
+    survey.releases.iter().any(|(other, state)| other != pipeline && state.claims.contains(path))
+}
+
+/// The digest that a file of the store bears as its name.
+fn named(path: &Path) -> Option<Digest> {
+    let folder = path.parent()?.file_name()?.to_str()?;
+    Digest::from_hex(&format!("{folder}{}", path.file_name()?.to_str()?))
+}
+
+/// The entries of a folder in the order of their names.
+pub fn entries(folder: &Path) -> Vec<PathBuf> {
+    let mut entries: Vec<PathBuf> =
+        fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    entries.sort();
+    entries
+}
