@@ -13,6 +13,7 @@ mod logs;
 mod project;
 mod run;
 mod runs;
+mod schema;
 mod serve;
 mod status;
 mod why;
@@ -69,6 +70,8 @@ enum Command {
     Check(check::CheckArgs),
     /// List the kinds of steps, or explain one
     Kinds(kinds::KindsArgs),
+    /// Print the JSON Schema of pipeline files, for editors
+    Schema(schema::SchemaArgs),
     /// Print what makes a shell complete commands and options
     Completions(completions::CompletionsArgs),
 }
@@ -160,5 +163,6 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
         Command::Check(args) => check::check(&args, &root),
         Command::Kinds(args) => kinds::kinds(&args),
         Command::Completions(args) => completions::completions(&args),
+        Command::Schema(args) => schema::schema(&args),
     }
 }

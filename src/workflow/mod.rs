@@ -22,6 +22,7 @@ pub mod process;
 pub mod release;
 pub mod render;
 pub mod resources;
+pub mod schema;
 pub mod source;
 pub mod spec;
 pub mod store;

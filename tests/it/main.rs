@@ -20,5 +20,6 @@ mod oracle;
 mod output;
 mod pipelines;
 mod project;
+mod schema;
 mod serve;
 mod stop;

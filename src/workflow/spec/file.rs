@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 #[serde(deny_unknown_fields)]
 pub struct PipelineFile {
     /// Name of the pipeline: 1 to 64 letters, digits, `_`, `-` and `.`; the name of the file when left out.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"))]
     name: Option<String>,
     /// Other pipeline files whose steps and variables belong to this one; paths are relative to this file. Variables
     /// of this file win over theirs.
@@ -50,6 +51,7 @@ pub struct StepFile {
     resources: Option<Resources>,
     /// The step is stopped after this time: `500ms`, `90s`, `15m`, `2h`, `1d`.
     #[schemars(example = "90s")]
+    #[schemars(regex(pattern = r"^ *[0-9.]+ *(ms|s|m|h|d)$"))]
     timeout: Option<String>,
     /// How often a failed step is tried again, and how long to wait before: `2`, or `{ times: 2, wait: 5s }`.
     #[schemars(example = 2)]
@@ -72,6 +74,7 @@ pub struct Resources {
     threads: Option<usize>,
     /// Memory: `4GiB`, `512MiB`, `1.5GB`; other steps start only while enough of it is free.
     #[schemars(example = "4GiB")]
+    #[schemars(regex(pattern = r"^ *[0-9.]+ *([KMGT]iB|[kMGT]?B)$"))]
     memory: Option<String>,
 }
 
@@ -94,6 +97,7 @@ pub struct RetryPlan {
     times: u32,
     /// Time before the first retry: `500ms`, `5s`; 1 s when left out.
     #[schemars(example = "5s")]
+    #[schemars(regex(pattern = r"^ *[0-9.]+ *(ms|s|m|h|d)$"))]
     wait: Option<String>,
     /// Each wait is this many times the one before, up to 5 minutes; 2 when left out.
     #[schemars(range(min = 1, max = 100))]
@@ -107,7 +111,7 @@ pub enum When {
     /// Always or never.
     Known(bool),
     /// A template that gives true or false.
-    Template(String),
+    Template(#[schemars(regex(pattern = r"\{\{|\{%"))] String),
 }
 
 /// The schema of a pipeline file, computed once for a file.

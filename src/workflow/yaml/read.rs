@@ -10,8 +10,8 @@ use super::{Entry, Node, Value};
 use crate::workflow::fault::Fault;
 use crate::workflow::source::{SourceId, Span};
 
-/// Keys and values that a file may have: ten times those of a pipeline of 10,000 steps.
-pub const MOST_VALUES: usize = 3_000_000;
+/// Keys and values that a file may have: several times those of a pipeline of 10,000 steps.
+pub const MOST_VALUES: usize = 1_000_000;
 
 /// Reads a whole text.
 pub fn read(text: &str, source: SourceId) -> Result<Node, Fault> {
