@@ -11,6 +11,9 @@ use super::source::{Source, Sources, Span};
 /// Mistakes that are shown; a generated file may have thousands that are all the same.
 const SHOWN: usize = 100;
 
+/// Characters of a message or a hint.
+const LONGEST: usize = 2000;
+
 /// One mistake at one place of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Fault {
@@ -27,17 +30,25 @@ pub struct Fault {
 impl Fault {
     /// A mistake at `span`.
     pub fn new(span: impl Into<Span>, message: impl Into<String>) -> Self {
-        Self { span: span.into(), message: message.into(), help: None, words: None }
+        Self { span: span.into(), message: cut(message.into()), help: None, words: None }
     }
 
     /// Says the next action.
     pub fn help(self, help: impl Into<String>) -> Self {
-        Self { help: Some(help.into()), ..self }
+        Self { help: Some(cut(help.into())), ..self }
     }
 
     /// Underlines these words instead of the whole place, when they are found there.
     pub fn words(self, words: impl Into<String>) -> Self {
         Self { words: Some(words.into()), ..self }
+    }
+}
+
+/// A name in a message may be as long as the file.
+fn cut(text: String) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 
@@ -170,6 +181,7 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         })
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
         .min()
+        .filter(|(distance, candidate)| *distance < length.max(candidate.chars().count()))
         .filter(|(distance, candidate)| *distance <= 1 + candidate.len().max(name.len()) / 3)
         .map(|(_, candidate)| candidate)
 }

@@ -11,7 +11,7 @@ use serde_json::Value as Schema;
 use super::fault::{Fault, did_you_mean, nearest};
 use super::source::Span;
 use super::values::is_template;
-use super::yaml::{Node, Value, short};
+use super::yaml::{Entry, Node, Value, short};
 
 /// Every place where `node` does not fit `schema`; `noun` is what a name in it is called.
 pub fn check(node: &Node, schema: &Schema, noun: &str) -> Vec<Fault> {
@@ -162,6 +162,16 @@ impl Checker<'_> {
         }
     }
 
+    /// Adds the example of a schema to the faults since `before` that are about the whole value of `entry`.
+    fn give_example(&mut self, before: usize, entry: &Entry, schema: &Schema) {
+        let Some(example) = example(schema) else { return };
+        for fault in &mut self.faults[before..] {
+            if fault.span == entry.node.span && fault.help.is_none() {
+                fault.help = Some(format!("for example `{}: {example}`", short(&entry.key)));
+            }
+        }
+    }
+
     fn check_object(&mut self, node: &Node, schema: &Schema) {
         let known = properties(schema);
         let entries: &[_] = match &node.value {
@@ -173,16 +183,13 @@ impl Checker<'_> {
                 Some((name, property)) => {
                     let before = self.faults.len();
                     self.check(&entry.node, property, name);
-                    if let Some(example) = example(property) {
-                        let here =
-                            self.faults[before..].iter_mut().filter(|fault| fault.span == entry.node.span);
-                        here.filter(|fault| fault.help.is_none())
-                            .for_each(|fault| fault.help = Some(format!("for example `{name}: {example}`")));
-                    }
+                    self.give_example(before, entry, property);
                 }
                 None if schema.get("properties").is_none() => {
                     if let Some(inner) = schema.get("additionalProperties") {
+                        let before = self.faults.len();
                         self.check(&entry.node, inner, &entry.key);
+                        self.give_example(before, entry, resolve(inner, self.root));
                     }
                 }
                 None => self.faults.push(

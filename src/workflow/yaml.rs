@@ -139,6 +139,11 @@ impl Node {
         }
     }
 
+    /// The value of a key, unless it is missing or nothing.
+    pub fn given(&self, key: &str) -> Option<&Self> {
+        self.get(key).filter(|node| node.value != Value::Null)
+    }
+
     /// What this is, for messages: `the text "many"`, `a map`.
     pub fn found(&self) -> String {
         match &self.value {

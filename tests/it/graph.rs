@@ -52,7 +52,8 @@ fn mermaid_dot_and_json_have_every_edge() {
     assert_eq!(json["steps"][3]["after"], serde_json::json!(["left", "right"]));
 }
 
-/// The plan of the diamond, under a name that means something in every language it is written in.
+/// The plan of the diamond, under a name that means something in every language it is written in; no file can give
+/// such a name, but what draws it should not rely on that.
 fn plan_of(project: &Project) -> Plan {
     project.write("pipelines/music.yaml", DIAMOND);
     let path = project.path("pipelines/music.yaml");

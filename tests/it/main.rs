@@ -20,6 +20,8 @@ mod oracle;
 mod output;
 mod pipelines;
 mod project;
+mod same;
 mod schema;
 mod serve;
 mod stop;
+mod toy;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{PlannedInput, PlannedOutput, PlannedStep, Source};
 use crate::workflow::digest::Digest;
-use crate::workflow::fault::{Fault, did_you_mean};
+use crate::workflow::fault::{Fault, did_you_mean, nearest};
 use crate::workflow::kind::{Arity, Kind};
 use crate::workflow::parameters;
 use crate::workflow::source::Span;
@@ -288,7 +288,14 @@ impl Edges<'_> {
             {
                 faults.push(off_fault(&step.name, first, off));
             }
-            if given().next().is_none() && port.arity != Arity::Optional && !step.incomplete {
+            // An input whose name is misspelt is not missing as well.
+            let misspelt = || {
+                let unknown = step.inputs.iter().map(|input| input.port.value.as_str());
+                let unknown = unknown.filter(|name| !kind.open_ports && kind.input(name).is_none());
+                let ports = || kind.inputs.iter().map(|port| port.name);
+                unknown.map(|name| nearest(name, ports())).any(|meant| meant == Some(port.name))
+            };
+            if given().next().is_none() && port.arity != Arity::Optional && !step.incomplete && !misspelt() {
                 faults.push(
                     Fault::new(
                         step.span.clone(),

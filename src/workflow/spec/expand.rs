@@ -69,7 +69,7 @@ pub fn expand<'a>(
     };
     let mut known = true;
     for file in files {
-        let Some(steps) = file.root.get("steps") else {
+        let Some(steps) = file.root.given("steps") else {
             known &= !file.root.is_incomplete();
             continue;
         };
@@ -88,7 +88,7 @@ pub fn expand<'a>(
     if work.drafts.written.is_empty() && known {
         let main = files.last().map(|main| &main.root);
         let span = main
-            .and_then(|root| root.get("steps"))
+            .and_then(|root| root.given("steps"))
             .or(main)
             .map_or_else(Span::default, |node| node.span.clone());
         work.faults.push(
@@ -101,7 +101,8 @@ pub fn expand<'a>(
         let span = work.drafts.on[MOST_STEPS].entry.key_span.clone();
         let message = format!("a pipeline has at most {MOST_STEPS} steps, this one has {count}");
         work.faults.push(Fault::new(span, message).help("divide it into several pipelines"));
-        work.drafts.on.truncate(MOST_STEPS);
+        // Whatever else is wrong with so many is not what has to be said first.
+        work.drafts.on.clear();
     }
     work.drafts
 }
@@ -131,7 +132,7 @@ impl<'a> Work<'a, '_> {
             self.faults
                 .push(Fault::new(entry.node.span.clone(), message).help("for example `{ run: echo hello }`"));
         }
-        let instances = match (entry.node.get("foreach"), entry.node.get("matrix")) {
+        let instances = match (entry.node.given("foreach"), entry.node.given("matrix")) {
             (Some(foreach), Some(_)) => {
                 self.faults.push(
                     Fault::new(foreach.span.clone(), "a step has either `foreach` or `matrix`, not both")
@@ -150,7 +151,7 @@ impl<'a> Work<'a, '_> {
         match instances {
             None => self.add(entry, entry.key.clone(), None, self.scope.clone(), true),
             Some(instances) if instances.is_empty() => {
-                let key = if entry.node.get("foreach").is_some() { "foreach" } else { "matrix" };
+                let key = if entry.node.given("foreach").is_some() { "foreach" } else { "matrix" };
                 let outputs = super::step::written_outputs(entry, self.scope);
                 let reason = format!("its `{key}:` is empty");
                 self.drafts.off.push(OffStep { name: entry.key.clone(), group: None, reason, outputs });
@@ -186,7 +187,7 @@ impl<'a> Work<'a, '_> {
         incomplete: bool,
     ) {
         let before = self.faults.len();
-        let on = entry.node.get("when").is_none_or(|when| self.is_on(when, &scope));
+        let on = entry.node.given("when").is_none_or(|when| self.is_on(when, &scope));
         if on {
             let incomplete = incomplete || self.faults.len() > before;
             self.drafts.on.push(Draft { name, group, entry, scope, incomplete });
@@ -209,6 +210,9 @@ impl<'a> Work<'a, '_> {
                     _ => "",
                 };
                 let help = match written.strip_prefix("env.") {
+                    _ if matches!(&when.value, Value::Text(text) if ["yes", "no", "on", "off"].contains(&text.as_str())) => {
+                        "write `when: true` or `when: false`".to_owned()
+                    }
                     Some(name) if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => {
                         format!("write `when: \"{{{{ env.{name} | default('') != '' }}}}\"`")
                     }
@@ -308,7 +312,7 @@ struct Instance {
 fn slug(node: &Node) -> String {
     let said = match &node.value {
         Value::List(items) => items.iter().map(slug).collect::<Vec<_>>().join("-"),
-        Value::Map(entries) => match node.get("name") {
+        Value::Map(entries) => match node.given("name") {
             Some(name) => text(name),
             None => entries.iter().map(|entry| slug(&entry.node)).collect::<Vec<_>>().join("-"),
         },

@@ -21,13 +21,14 @@ pub struct PipelineFile {
     /// Values for templates: `{{ vars.raw }}`; `--var raw=DIR` changes them. They may use each other.
     vars: Option<BTreeMap<String, Json>>,
     /// Steps by name.
-    #[serde(default)]
+    #[schemars(example = serde_json::json!({ "hello": { "run": "echo hello" } }))]
     steps: Option<BTreeMap<String, StepFile>>,
 }
 
 /// One step of a pipeline.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "run": "echo hello" }))]
 pub struct StepFile {
     /// The kind; `recsys kinds` lists them. With `run:` it is `shell`.
     #[schemars(example = &"als")]

@@ -103,7 +103,7 @@ impl Loader<'_> {
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         self.open.push((path.to_owned(), real.clone()));
         let mut complete = true;
-        if let Some(Value::List(items)) = root.get("include").map(|include| &include.value) {
+        if let Some(Value::List(items)) = root.given("include").map(|include| &include.value) {
             for item in items {
                 complete &= self.include(path, item);
             }
@@ -215,7 +215,7 @@ fn files_in(folder: &Path) -> String {
 
 /// `name:` of the pipeline file, or a name made from that of the file.
 pub fn name_of(files: &[Loaded], path: &Path, faults: &mut Vec<Fault>) -> String {
-    let given = files.last().and_then(|main| main.root.get("name"));
+    let given = files.last().and_then(|main| main.root.given("name"));
     if let Some(Node { value: Value::Text(name), span }) = given {
         let first = name.starts_with(|c: char| c.is_ascii_alphanumeric());
         let rest = name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
@@ -244,7 +244,7 @@ pub fn variables(
 ) -> Scope {
     let mut variables: BTreeMap<String, Variable> = BTreeMap::new();
     for file in files {
-        let Some(vars) = file.root.get("vars") else { continue };
+        let Some(vars) = file.root.given("vars") else { continue };
         match &vars.value {
             Value::Map(entries) => variables.extend(entries.iter().map(|entry| {
                 (entry.key.clone(), Variable { place: entry.key_span.clone(), value: entry.node.clone() })

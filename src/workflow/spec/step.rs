@@ -51,7 +51,7 @@ impl<'a> Builder<'a> {
             ["uses", "inputs", "outputs", "with", "needs"].map(&mut part);
         let [env, resources, timeout, retries] = ["env", "resources", "timeout", "retries"].map(&mut part);
 
-        let kind = match (&uses, node.get("run")) {
+        let kind = match (&uses, node.given("run")) {
             (Some(uses), _) if uses.value != Value::Unknown => {
                 Placed { value: text(uses), span: uses.span.clone() }
             }
@@ -89,7 +89,15 @@ impl<'a> Builder<'a> {
         if parameters.value == Value::Null {
             parameters.value = Value::Map(Vec::new());
         }
-        if let Some(run) = node.get("run") {
+        let is_shell = kind.value == "shell";
+        if let Some(run) = node.given("run").filter(|_| !is_shell) {
+            let message = format!(
+                "`run:` is the command of a `shell` step, but `{}` uses `{}`",
+                draft.name, kind.value
+            );
+            let fault = Fault::new(run.span.clone(), message).help("take `run:` away, or `uses:`");
+            self.faults.extend((!kind.value.is_empty()).then_some(fault));
+        } else if let Some(run) = node.given("run") {
             let command = trimmed(command().render(run, self.faults));
             incomplete |= command.is_incomplete();
             set(&mut parameters, "command", run.span.clone(), command);
@@ -126,7 +134,7 @@ impl<'a> Builder<'a> {
 
     /// A key with its templates rendered; what they gave is checked like what is written.
     fn rendered(&mut self, draft: &Draft<'_>, key: &str) -> Option<Node> {
-        let raw = draft.entry.node.get(key)?;
+        let raw = draft.entry.node.given(key)?;
         let mut rendered = draft.scope.render(raw, self.faults);
         if has_template(raw)
             && key != "with"
@@ -179,15 +187,15 @@ impl<'a> Builder<'a> {
         if let Some(times) = integer(node) {
             return Retries { times, ..standard };
         }
-        let wait = node.get("wait").filter(|node| node.value != Value::Null);
+        let wait = node.given("wait").filter(|node| node.value != Value::Null);
         let wait: Option<Duration> = wait.and_then(|node| units::duration(node, self.faults));
-        let factor = node.get("factor").and_then(|node| match node.value {
+        let factor = node.given("factor").and_then(|node| match node.value {
             Value::Integer(value) => Some(value as f64),
             Value::Real(value) => Some(value),
             _ => None,
         });
         Retries {
-            times: node.get("times").and_then(integer).unwrap_or(standard.times),
+            times: node.given("times").and_then(integer).unwrap_or(standard.times),
             wait: wait.unwrap_or(standard.wait),
             factor: factor.unwrap_or(standard.factor),
         }
@@ -204,7 +212,7 @@ pub fn placeholder(side: &str, port: &str, name: Option<&str>) -> String {
 
 /// The paths that a step which is off would write, as far as they are written down and known.
 pub fn written_outputs(entry: &Entry, scope: &Scope) -> Vec<String> {
-    let Some(outputs) = entry.node.get("outputs") else { return Vec::new() };
+    let Some(outputs) = entry.node.given("outputs") else { return Vec::new() };
     let outputs = scope.render(outputs, &mut Vec::new());
     let paths = outputs.entries().iter().filter(|output| matches!(output.node.value, Value::Text(_)));
     paths.map(|output| text(&output.node).trim_start_matches("./").to_owned()).collect()

@@ -29,7 +29,9 @@ pub struct TemplateFault {
 impl TemplateFault {
     /// The fault at the place of the template.
     pub fn at(self, span: &Span) -> Fault {
-        Fault { span: span.clone(), message: self.message, help: self.help, words: self.words }
+        let mut fault = Fault::new(span.clone(), self.message);
+        fault = self.help.into_iter().fold(fault, Fault::help);
+        self.words.into_iter().fold(fault, Fault::words)
     }
 }
 

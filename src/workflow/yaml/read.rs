@@ -13,10 +13,15 @@ use crate::workflow::source::{SourceId, Span};
 /// Keys and values that a file may have: several times those of a pipeline of 10,000 steps.
 pub const MOST_VALUES: usize = 1_000_000;
 
+/// Keys and values that aliases may repeat: some for each of 10,000 steps; the rest would be a bomb.
+const MOST_REPEATED: usize = 300_000;
+
 /// Reads a whole text.
 pub fn read(text: &str, source: SourceId) -> Result<Node, Fault> {
     let budget = serde_saphyr::budget! { max_nodes: MOST_VALUES, max_events: 2 * MOST_VALUES };
-    let options = serde_saphyr::options! { strict_booleans: true, budget: budget };
+    let alias_limits = serde_saphyr::alias_limits! { max_total_replayed_events: MOST_REPEATED };
+    let options =
+        serde_saphyr::options! { strict_booleans: true, budget: budget, alias_limits: alias_limits };
     match serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options) {
         Ok(spanned) => Ok(place(spanned, text, source)),
         Err(error) => Err(refuse(&error, text, source)),

@@ -1,7 +1,96 @@
 //! Bad input gets a clear error: what was expected, what was found, where, what to do; exit code 2
 //! for what is wrong with the file or the command line.
+//!
+//! `table.txt` has a file a section and below it what its author is told; it is meant to be read.
+//! `RECSYS_UPDATE_TABLE=1` writes it anew: read the difference before it is committed.
+
+mod fuzz;
+mod unreadable;
+
+use std::path::Path;
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+use recsys::workflow::plan::Plan;
+use recsys::workflow::spec::{Overrides, Spec, SpecError};
+use recsys::workflow::values::Scope;
 
 use crate::project::Project;
+use crate::toy::KINDS;
+
+/// The table's place, beside this file.
+const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/bad_input/table.txt");
+
+/// What is told about a pipeline file whose text is `yaml`; nothing when it is right.
+fn told(yaml: &str) -> String {
+    let scope = Scope::with_environment([("HOME".to_owned(), "/home/me".to_owned())]);
+    let root = Path::new("/nowhere");
+    let error: SpecError = match Spec::parse(Path::new("p.yaml"), yaml, scope, &Overrides::default()) {
+        Err(error) => error,
+        Ok(spec) => match Plan::new(&spec, KINDS, root) {
+            Err(error) => error.into(),
+            Ok(_) => return String::new(),
+        },
+    };
+    let mut text = String::new();
+    let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).with_width(110);
+    for part in Diagnostic::related(&error).into_iter().flatten() {
+        handler.render_report(&mut text, part).unwrap();
+    }
+    text
+}
+
+/// Name, file and what is told, of every section.
+fn sections(table: &str) -> Vec<(String, String)> {
+    table
+        .split("\n=== ")
+        .skip(1)
+        .map(|section| {
+            let (name, rest) = section.split_once('\n').unwrap();
+            let (yaml, _) = rest.split_once("\n--- told\n").unwrap();
+            (name.to_owned(), yaml.to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn every_broken_file_of_the_table_is_told_what_the_table_says() {
+    let table = std::fs::read_to_string(TABLE).unwrap();
+    let intro = table.split("\n=== ").next().unwrap();
+    let sections = sections(&table);
+    assert!(sections.len() >= 60, "{} sections", sections.len());
+    let mut now = intro.to_owned();
+    for (name, yaml) in &sections {
+        let told = told(&format!("{yaml}\n"));
+        assert!(!told.is_empty(), "nothing is wrong with: {name}");
+        for leak in
+            ["budget", "Option<", "serde", "DuplicateKeyPolicy", "from_str", "Deserialize", "custom error"]
+        {
+            assert!(!told.contains(leak), "`{name}` tells about `{leak}`:\n{told}");
+        }
+        let told: Vec<&str> = told.lines().map(str::trim_end).collect();
+        now.push_str(&format!("\n=== {name}\n{yaml}\n--- told\n{}\n", told.join("\n").trim_matches('\n')));
+    }
+    if std::env::var_os("RECSYS_UPDATE_TABLE").is_some() {
+        std::fs::write(TABLE, &now).unwrap();
+    }
+    similar(&now, &table);
+}
+
+fn similar(now: &str, table: &str) {
+    let differs = now.lines().zip(table.lines()).position(|(now, then)| now != then);
+    if let Some(line) =
+        differs.or((now.len() != table.len()).then_some(now.lines().count().min(table.lines().count())))
+    {
+        let around =
+            |text: &str| text.lines().skip(line.saturating_sub(12)).take(24).collect::<Vec<_>>().join("\n");
+        panic!(
+            "line {} of the table differs. Now:\n{}\n\nIn the table:\n{}",
+            line + 1,
+            around(now),
+            around(table)
+        );
+    }
+}
 
 #[test]
 fn every_mistake_in_a_file_is_shown_at_its_place() {
@@ -87,7 +176,7 @@ fn the_command_line_is_checked_like_the_file() {
     let project = Project::with("vars: { n: 1 }\nsteps: { one: { run: 'echo {{ vars.n }}' } }");
     let call = project.call(&["run", "--var", "m=1"]);
     assert_eq!(call.code, 2);
-    call.says("the variable `m` is set, but `vars:` does not declare it").says("did you mean `n`?");
+    call.says("the variable `m` is set, but `vars:` does not declare it").says("known: n");
     let call = project.call(&["run", "--set", "two.x=1"]);
     assert_eq!(call.code, 2);
     call.says("`--set` sets `two.x`, but the pipeline has no step `two`");
