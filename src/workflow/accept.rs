@@ -76,7 +76,9 @@ pub fn accept(ground: &Ground<'_>, position: usize) -> Result<BTreeMap<PathBuf, 
     let notes =
         Notes { warnings: vec!["accepted by hand, not made by the step".to_owned()], ..Notes::default() };
     let result = StepResult::new(fingerprint, outputs, notes, 0.0);
-    store.record(&result)?;
+    let key = store.lock_key(&result.fingerprint.key())?.ok_or_else(busy)?;
+    key.record(&result)?;
+    drop(key);
     let staging = store.stage()?;
     release.place(store, &staging, step, Released::new(step, result))?;
     store.sync()?;

@@ -1,10 +1,12 @@
 //! What a run would do, and why, back to the root edit; nothing is written.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use super::decide::{Decision, Ground, Outputs};
+use super::digest::Digest;
 use super::event::{Reason, Reused};
 use super::files::FilesError;
 use super::fingerprint::Change;
@@ -54,6 +56,7 @@ pub fn forecast(
     release: &Release,
 ) -> Result<Vec<Option<Forecast>>, FilesError> {
     let steps = &ground.plan.steps;
+    let known = LazyCell::new(|| ground.store.definitions());
     let mut made: Vec<Option<Outputs>> = vec![None; steps.len()];
     let mut forecasts = Vec::with_capacity(steps.len());
     for (position, step) in steps.iter().enumerate() {
@@ -75,7 +78,7 @@ pub fn forecast(
                 }
                 Decision::Run(_, reason) => Forecast::Run { reason },
             },
-            None => beyond_a_run(ground, position, &made, release),
+            None => beyond_a_run(ground, position, &made, release, |definition| known.contains(&definition)),
         };
         forecasts.push(Some(forecast));
     }
@@ -89,6 +92,7 @@ fn beyond_a_run(
     position: usize,
     made: &[Option<Outputs>],
     release: &Release,
+    known: impl Fn(Digest) -> bool,
 ) -> Forecast {
     let step = &ground.plan.steps[position];
     if step.kind.service {
@@ -97,7 +101,7 @@ fn beyond_a_run(
     if ground.force.covers(position) {
         return Forecast::Run { reason: Reason::Forced };
     }
-    if !ground.store.knows(step.definition) {
+    if !known(step.definition) {
         let reason = match release.state.steps.get(&step.name) {
             Some(released) => Reason::Changed(ground.changes(step, None, released)),
             None => Reason::NeverRun,

@@ -390,8 +390,11 @@ impl Context<'_> {
         &self.environment
     }
 
-    /// A private folder for temporary files, removed after the step.
+    /// A private folder for temporary files, made when first asked for and removed after the step.
     pub fn work_dir(&self) -> &Path {
+        if let Err(error) = std::fs::create_dir_all(&self.work_dir) {
+            tracing::warn!("`{}` cannot be made: {error}", self.work_dir.display());
+        }
         &self.work_dir
     }
 

@@ -2,13 +2,14 @@
 //! the disk.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::schedule::State;
 use super::{Run, RunError};
 use crate::workflow::event::{Event, Reused};
 use crate::workflow::release::{Released, ReleasedFile};
-use crate::workflow::store::StepResult;
+use crate::workflow::store::{Staging, StepResult};
 
 /// Saving takes no more than this part of the time.
 const SHARE: u32 = 20;
@@ -38,16 +39,18 @@ impl Saver {
 impl Run<'_> {
     /// What has to be there before anything is written: a staging folder, the claims, a word for those
     /// who wait.
-    pub fn begin(&mut self) -> Result<(), RunError> {
-        if self.staging.is_none() {
-            self.staging = Some(self.world.store.stage()?);
-            self.release.save()?;
-            if let Some((_, lock)) = &self.locks {
-                // Without the word another run waits all the same.
-                let _ = lock.sign(self.world.run);
-            }
+    pub fn begin(&mut self) -> Result<Arc<Staging>, RunError> {
+        if let Some(staging) = &self.staging {
+            return Ok(Arc::clone(staging));
         }
-        Ok(())
+        let staging = Arc::new(self.world.store.stage()?);
+        self.staging = Some(Arc::clone(&staging));
+        self.release.save()?;
+        if let Some((_, lock)) = &self.locks {
+            // Without the word another run waits all the same.
+            let _ = lock.sign(self.world.run);
+        }
+        Ok(staging)
     }
 
     /// A step whose released outputs are in their places.
@@ -105,12 +108,11 @@ impl Run<'_> {
     }
 
     fn place(&mut self, position: usize, result: StepResult) -> Result<(), RunError> {
-        self.begin()?;
+        let staging = self.begin()?;
         let step = &self.plan.steps[position];
         let outputs = result.outputs.clone();
         let released = Released::new(step, result);
-        let staging = self.staging.as_ref().expect("a run that has begun has a staging folder");
-        let restored = self.release.place(self.world.store, staging, step, released)?;
+        let restored = self.release.place(self.world.store, &staging, step, released)?;
         for (path, was) in restored {
             self.tell(Event::ArtifactRestored { step: step.name.clone(), path, was });
         }

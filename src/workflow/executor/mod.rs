@@ -6,10 +6,12 @@ mod keep;
 mod schedule;
 mod start;
 mod task;
+mod usage;
 mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::time::Instant;
@@ -114,7 +116,7 @@ struct Run<'a> {
     /// Held until nothing but services is left to run.
     locks: Option<(Lock, Lock)>,
     /// Made when the first file has to be put somewhere.
-    staging: Option<Staging>,
+    staging: Option<Arc<Staging>>,
     states: Vec<State>,
     /// The outputs of each step that has any.
     made: Vec<Option<Outputs>>,

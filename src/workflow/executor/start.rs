@@ -50,9 +50,8 @@ impl<'a> Run<'a> {
             self.restore(position, *result, Reused::Restored { changes: Vec::new() });
             return Ok(());
         }
-        self.begin()?;
-        let staging = self.staging.as_ref().expect("a run that has begun has a staging folder");
-        let folder = staging.folder(&step.name)?;
+        let staging = self.begin()?;
+        let inputs = self.task_inputs(step);
         self.tell(Event::StepStarted {
             step: step.name.clone(),
             reason: job.reason.clone(),
@@ -62,14 +61,14 @@ impl<'a> Run<'a> {
         let task = Task {
             step,
             fingerprint: Fingerprint { definition: step.definition(), inputs: job.inputs.clone() },
-            inputs: self.task_inputs(step),
+            inputs,
             root: self.world.root,
             store: self.world.store,
             log: self.world.logs.join(format!("{}.jsonl", step.name)),
             listener: self.world.listener,
             cancelled: Arc::clone(&cancelled),
-            folder,
-            _lock: lock,
+            staging,
+            lock,
         };
         let sender = self.sender.clone();
         scope.spawn(move || {

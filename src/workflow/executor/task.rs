@@ -2,8 +2,6 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::symlink;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,12 +11,13 @@ use std::time::{Duration, Instant};
 use miette::Diagnostic;
 use thiserror::Error;
 
+use super::usage::Measured;
 use crate::workflow::event::{Event, Listener};
 use crate::workflow::files::FilesError;
 use crate::workflow::fingerprint::Fingerprint;
 use crate::workflow::kind::{Context, Notes, Progress, StepError};
 use crate::workflow::plan::PlannedStep;
-use crate::workflow::store::{Lock, StepResult, Store};
+use crate::workflow::store::{KeyLock, Object, Staging, StepResult, Store};
 
 /// Progress is written to the log no more often than this.
 const BETWEEN_LINES: Duration = Duration::from_millis(100);
@@ -41,10 +40,10 @@ pub struct Task<'a> {
     pub listener: &'a dyn Listener,
     /// Set to stop the step.
     pub cancelled: Arc<AtomicBool>,
-    /// The private folder of this try.
-    pub folder: PathBuf,
+    /// Where the step writes.
+    pub staging: Arc<Staging>,
     /// Keeps other runs from making the same.
-    pub _lock: Lock,
+    pub lock: KeyLock,
 }
 
 /// One file that a step reads.
@@ -98,10 +97,7 @@ impl Task<'_> {
         let span = tracing::info_span!("step", name = %self.step.name, log = %log);
         let _entered = span.enter();
         tracing::info!(kind = self.step.kind.name, "started");
-        let attempt = self.attempt();
-        // What stays here is removed with the staging folder of the run.
-        let _ = fs::remove_dir_all(&self.folder);
-        match attempt {
+        match self.attempt() {
             Ok(Some(result)) => {
                 tracing::info!(seconds = result.seconds, "finished");
                 Outcome::Done(Box::new(result))
@@ -120,15 +116,14 @@ impl Task<'_> {
     }
 
     fn attempt(&self) -> Result<Option<StepResult>, StepError> {
-        let work_dir = self.folder.join("work");
-        fs::create_dir(&work_dir).map_err(FilesError::new("create", &work_dir))?;
+        let folder = self.staging.folder()?;
         let outputs: BTreeMap<String, PathBuf> = self
             .step
             .outputs
             .iter()
             .map(|output| {
                 let name = output.path.file_name().unwrap_or_default().to_string_lossy();
-                (output.port.clone(), self.folder.join(format!("{}-{name}", output.port)))
+                (output.port.clone(), folder.path().join(format!("{}-{name}", output.port)))
             })
             .collect();
         let span = tracing::Span::current();
@@ -149,7 +144,7 @@ impl Task<'_> {
             inputs: self.named_inputs()?,
             outputs: outputs.clone(),
             environment: self.step.environment.clone(),
-            work_dir,
+            work_dir: folder.path().join("work"),
             root: self.root.to_owned(),
             log: self.log.clone(),
             progress: &progress,
@@ -157,6 +152,8 @@ impl Task<'_> {
             notes: Mutex::new(Notes::default()),
         };
         let started = Instant::now();
+        // A command is measured by itself.
+        let measured = (!self.step.kind.open_ports).then(Measured::begin);
         match catch_unwind(AssertUnwindSafe(|| self.with_threads(&ctx))) {
             Ok(ended) => ended?,
             Err(payload) => return Err(Crashed(text_of(payload.as_ref())).into()),
@@ -166,24 +163,23 @@ impl Task<'_> {
         }
         ctx.check_cancelled()?;
         self.check_inputs()?;
-        let notes = ctx.notes.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let result = self.store.commit(self.fingerprint.clone(), &outputs, notes, started.elapsed())?;
+        let mut notes = ctx.notes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        notes.usage = notes.usage.or_else(|| measured.as_ref().and_then(Measured::usage));
+        let before = self.store.recorded(&self.fingerprint.key());
+        let elapsed = started.elapsed();
+        let mut result = self.store.commit(&self.lock, self.fingerprint.clone(), &outputs, notes, elapsed)?;
+        if let Some(before) = before {
+            result.notes.warnings.extend(differences(&before, &result));
+        }
         Ok(Some(result))
     }
 
     /// The store's files under the names of the artifacts: programs go by extensions.
     fn named_inputs(&self) -> Result<BTreeMap<String, Vec<(String, PathBuf)>>, FilesError> {
         let mut inputs: BTreeMap<String, Vec<(String, PathBuf)>> = BTreeMap::new();
-        // Apart from the outputs: one of the same name would be written through the link into the store.
-        let folder = self.folder.join("inputs");
-        fs::create_dir(&folder).map_err(FilesError::new("create", &folder))?;
         for input in &self.inputs {
             let path = match &input.shown {
-                Some(shown) => {
-                    let link = folder.join(format!("{}-{shown}", input.label));
-                    symlink(&input.path, &link).map_err(FilesError::new("create", &link))?;
-                    link
-                }
+                Some(shown) => self.staging.input(&input.path, shown)?,
                 None => input.path.clone(),
             };
             inputs.entry(input.port.clone()).or_default().push((input.name.clone(), path));
@@ -214,6 +210,20 @@ impl Task<'_> {
             Some(Err(_)) | None => runnable.run(ctx),
         }
     }
+}
+
+/// Outputs that a step made otherwise from the same inputs.
+fn differences(before: &StepResult, now: &StepResult) -> Option<String> {
+    let differs = |(port, object): (&String, &Object)| {
+        let digest = before.outputs.get(port).map(|before| before.digest);
+        digest.is_some_and(|digest| digest != object.digest).then(|| format!("`{port}`"))
+    };
+    let ports: Vec<String> = now.outputs.iter().filter_map(differs).collect();
+    let told = format!(
+        "made other bytes from the same inputs than before: {}; it is not deterministic, or depends on something that it does not declare",
+        ports.join(", ")
+    );
+    (!ports.is_empty()).then_some(told)
 }
 
 /// An error with its causes and its help, as plain text.

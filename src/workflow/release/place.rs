@@ -95,15 +95,10 @@ fn put(store: &Store, staging: &Staging, digest: Digest, target: &Path) -> Resul
     let folder = target.parent().unwrap_or(Path::new("."));
     let place = || -> io::Result<()> {
         fs::create_dir_all(folder)?;
-        let finished = staging.scratch();
-        let linked = reflink_copy::reflink(&object, &finished).or_else(|_| fs::hard_link(&object, &finished));
-        if linked.and_then(|()| fs::rename(&finished, target)).is_err() {
-            let _ = fs::remove_file(&finished);
-            return copy(&object, target);
-        }
-        // Renaming a hard link over another link of the same file does nothing and leaves it there.
-        let _ = fs::remove_file(&finished);
-        Ok(())
+        let Ok(link) = staging.link(&object) else { return copy(&object, target) };
+        // Renaming a hard link over another link of the same file does nothing and leaves it there: it
+        // goes with the staging folder.
+        fs::rename(&link, target).or_else(|_| copy(&object, target))
     };
     place().map_err(FilesError::new("write", target))?;
     store.digests().note(target, digest);

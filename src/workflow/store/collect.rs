@@ -50,7 +50,8 @@ impl Store {
         let is_released = |found: &FoundResult| released.contains(&found.result.fingerprint.key().whole);
         let (kept, mut loose): (Vec<&FoundResult>, Vec<&FoundResult>) =
             survey.results.iter().partition(|found| is_released(found));
-        let mut garbage = Garbage { results: survey.unreadable.clone(), ..Garbage::default() };
+        let useless = survey.unreadable.iter().chain(&survey.unfinished).cloned();
+        let mut garbage = Garbage { results: useless.collect(), ..Garbage::default() };
         if let Some(age) = policy.older_than {
             let old = |found: &&FoundResult| now.duration_since(found.used).is_ok_and(|since| since > age);
             garbage.results.extend(loose.extract_if(.., |found| old(found)).map(|found| found.path.clone()));
@@ -115,8 +116,7 @@ impl Store {
             digits && name != LAYOUT && path.is_dir()
         };
         let mut leftovers: Vec<PathBuf> = entries(parent).into_iter().filter(is_layout).collect();
-        leftovers
-            .extend(["staging", "locks", "plans"].iter().flat_map(|part| entries(&self.folder.join(part))));
+        leftovers.extend(["staging", "plans"].iter().flat_map(|part| entries(&self.folder.join(part))));
         leftovers
     }
 }

@@ -1,24 +1,27 @@
 //! Locks of the operating system: they end with the process that holds them, however it ends.
 //!
 //! Three of them: every run holds the store's lock together with others, so that nothing is collected
-//! under its feet; a run holds the release of its pipeline alone; a step that runs holds its run key
-//! alone, so that two runs never make the same thing at the same time.
+//! under its feet; a run holds the release of its pipeline alone; a step that runs holds the file of its
+//! result alone, so that two runs never make the same thing at the same time.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::Store;
+use super::{StepResult, Store};
 use crate::workflow::files::FilesError;
 use crate::workflow::fingerprint::RunKey;
 
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
-pub struct Lock {
-    file: File,
-    /// Set for a lock whose file goes with it.
-    path: Option<PathBuf>,
+pub struct Lock(File);
+
+/// A run key that is held until it is dropped: its result is in the making.
+#[derive(Debug)]
+pub struct KeyLock {
+    lock: Lock,
+    path: PathBuf,
 }
 
 impl Store {
@@ -55,16 +58,43 @@ impl Store {
     ///
     /// # Errors
     /// When the lock file cannot be opened.
-    pub fn lock_key(&self, key: &RunKey) -> Result<Option<Lock>, FilesError> {
-        let path = self.folder.join("locks").join(key.to_string());
+    pub fn lock_key(&self, key: &RunKey) -> Result<Option<KeyLock>, FilesError> {
+        let path = self.result_path(key);
+        let folder = path.parent().expect("a result lies in a folder of the store");
         loop {
-            let Some(mut lock) = open(&path, File::try_lock)? else { return Ok(None) };
+            fs::create_dir_all(folder).map_err(FilesError::new("create", folder))?;
+            let Some(lock) = open(&path, File::try_lock)? else { return Ok(None) };
             // The last holder may have removed the file between opening and locking it.
-            let held = lock.file.metadata().map_err(FilesError::new("open", &path))?.ino();
+            let held = lock.0.metadata().map_err(FilesError::new("open", &path))?.ino();
             if fs::metadata(&path).is_ok_and(|found| found.ino() == held) {
-                lock.path = Some(path);
-                return Ok(Some(lock));
+                return Ok(Some(KeyLock { lock, path }));
             }
+        }
+    }
+}
+
+impl KeyLock {
+    /// The file of the result.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes the result; one that is cut short by a kill is as good as none.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn record(&self, result: &StepResult) -> Result<(), FilesError> {
+        let text = result.sealed().map_err(io::Error::from);
+        let text = text.map_err(FilesError::new("write", &self.path))?;
+        self.lock.write(&text).map_err(FilesError::new("write", &self.path))
+    }
+}
+
+impl Drop for KeyLock {
+    fn drop(&mut self) {
+        // Nothing was made: nothing tells of it.
+        if self.lock.0.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+            let _ = fs::remove_file(&self.path);
         }
     }
 }
@@ -75,17 +105,12 @@ impl Lock {
     /// # Errors
     /// When the disk refuses.
     pub fn sign(&self, words: &str) -> io::Result<()> {
-        self.file.set_len(0)?;
-        io::Write::write_all(&mut &self.file, words.as_bytes())
+        self.write(words.as_bytes())
     }
-}
 
-impl Drop for Lock {
-    fn drop(&mut self) {
-        if let Some(path) = &self.path {
-            // A file that stays is locked again by the next one who wants it.
-            let _ = fs::remove_file(path);
-        }
+    fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        self.0.set_len(0)?;
+        self.0.write_all_at(bytes, 0)
     }
 }
 
@@ -96,7 +121,7 @@ fn open(
     let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path);
     let file = file.map_err(FilesError::new("open", path))?;
     match lock(&file) {
-        Ok(()) => Ok(Some(Lock { file, path: None })),
+        Ok(()) => Ok(Some(Lock(file))),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(FilesError::new("lock", path)(error)),
     }
@@ -117,7 +142,7 @@ mod tests {
         assert!(store.lock_key(&key).unwrap().is_none());
         drop(lock);
         assert!(store.lock_key(&key).unwrap().is_some());
-        assert_eq!(fs::read_dir(store.folder().join("locks")).unwrap().count(), 0);
+        assert!(store.definitions().is_empty());
     }
 
     #[test]

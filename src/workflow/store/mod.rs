@@ -8,10 +8,11 @@
 
 pub mod collect;
 mod lock;
+mod result;
 mod staging;
 pub mod survey;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -20,23 +21,22 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use miette::Diagnostic;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::digest::Digest;
 use super::digests::{self, Digests};
-use super::files::{FilesError, read_json};
+use super::files::FilesError;
 use super::fingerprint::{Fingerprint, RunKey};
-use super::history::now;
 use super::kind::Notes;
 
-pub use lock::Lock;
-pub use staging::Staging;
+pub use lock::{KeyLock, Lock};
+pub use result::{Object, StepResult};
+pub use staging::{Staging, StepFolder};
 
 /// Changes when the layout of the folder changes; an older folder is then not read.
 pub const LAYOUT: &str = "v2";
 /// The folders of a store.
-const FOLDERS: [&str; 7] = ["objects", "results", "staging", "runs", "locks", "releases", "plans"];
+const FOLDERS: [&str; 6] = ["objects", "results", "staging", "runs", "releases", "plans"];
 /// Up to so many files are flushed one by one; beyond, the whole file system is.
 const FEW: usize = 32;
 
@@ -46,30 +46,6 @@ pub struct Store {
     digests: Digests,
     /// Files written since the last [`Store::sync`].
     unsynced: Mutex<Vec<PathBuf>>,
-}
-
-/// What a step made, as recorded.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StepResult {
-    /// What it depends on.
-    pub fingerprint: Fingerprint,
-    /// Its outputs by port.
-    pub outputs: BTreeMap<String, Object>,
-    /// Metrics, summary, warnings, use of the machine.
-    pub notes: Notes,
-    /// How long it took, in seconds.
-    pub seconds: f64,
-    /// When it was recorded.
-    pub finished: String,
-}
-
-/// The bytes of one artifact.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Object {
-    /// Hash of the bytes.
-    pub digest: Digest,
-    /// How many bytes.
-    pub size: u64,
 }
 
 /// What a lookup found.
@@ -114,18 +90,6 @@ pub enum CommitError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Files(#[from] FilesError),
-}
-
-impl StepResult {
-    /// A result that is recorded now.
-    pub fn new(
-        fingerprint: Fingerprint,
-        outputs: BTreeMap<String, Object>,
-        notes: Notes,
-        seconds: f64,
-    ) -> Self {
-        Self { fingerprint, outputs, notes, seconds, finished: now() }
-    }
 }
 
 impl Store {
@@ -186,12 +150,14 @@ impl Store {
 
     /// The result recorded under a key, whether its bytes are there or not.
     pub fn recorded(&self, key: &RunKey) -> Option<StepResult> {
-        read_json(&self.result_path(key))
+        StepResult::unsealed(&fs::read(self.result_path(key)).ok()?).ok()
     }
 
-    /// Whether there is any result of this definition.
-    pub fn knows(&self, definition: Digest) -> bool {
-        self.results_of(definition).is_dir()
+    /// The definitions of which there is any result.
+    pub fn definitions(&self) -> HashSet<Digest> {
+        let folders = survey::entries(&self.folder.join("results"));
+        let files = folders.iter().flat_map(|folder| survey::entries(folder));
+        files.filter_map(|path| definition_of(&path)).collect()
     }
 
     /// Whether the store has these bytes.
@@ -199,12 +165,14 @@ impl Store {
         self.digests.digest(&self.object_path(object.digest)).is_ok_and(|found| found == object.digest)
     }
 
-    /// Takes the staged outputs of a step into the store and records its result.
+    /// Takes the staged outputs of a step into the store and records its result under the key that is
+    /// held.
     ///
     /// # Errors
     /// When an output is missing or the disk refuses; nothing is recorded then.
     pub fn commit(
         &self,
+        key: &KeyLock,
         fingerprint: Fingerprint,
         staged: &BTreeMap<String, PathBuf>,
         notes: Notes,
@@ -218,27 +186,9 @@ impl Store {
             outputs.insert(output.clone(), self.take(path)?);
         }
         let result = StepResult::new(fingerprint, outputs, notes, elapsed.as_secs_f64());
-        self.record(&result)?;
+        key.record(&result)?;
+        self.written(key.path().to_owned());
         Ok(result)
-    }
-
-    /// Records a result whose bytes are in the store.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn record(&self, result: &StepResult) -> Result<(), FilesError> {
-        let path = self.result_path(&result.fingerprint.key());
-        let folder = path.parent().expect("a result lies in a folder of the store");
-        let write = || -> io::Result<()> {
-            fs::create_dir_all(folder)?;
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            serde_json::to_writer(&mut file, result)?;
-            file.persist(&path).map_err(|error| error.error)?;
-            Ok(())
-        };
-        write().map_err(FilesError::new("write", &path))?;
-        self.written(path);
-        Ok(())
     }
 
     /// Takes a private file into the store: it is made read-only and moved.
@@ -311,17 +261,20 @@ impl Store {
     }
 
     fn result_path(&self, key: &RunKey) -> PathBuf {
-        self.results_of(key.definition).join(format!("{}.json", key.whole))
-    }
-
-    fn results_of(&self, definition: Digest) -> PathBuf {
-        let (folder, file) = definition.folder_and_file();
-        self.folder.join("results").join(folder).join(file)
+        let (folder, file) = key.definition.folder_and_file();
+        self.folder.join("results").join(folder).join(format!("{file}.{}", key.whole))
     }
 
     fn written(&self, path: PathBuf) {
         self.unsynced.lock().unwrap_or_else(PoisonError::into_inner).push(path);
     }
+}
+
+/// The definition that the name of a result's file tells.
+fn definition_of(path: &Path) -> Option<Digest> {
+    let folder = path.parent()?.file_name()?.to_str()?;
+    let (rest, _) = path.file_name()?.to_str()?.split_once('.')?;
+    Digest::from_hex(&format!("{folder}{rest}"))
 }
 
 fn check_is_file(output: &str, path: &Path) -> Result<(), CommitError> {

@@ -2,8 +2,11 @@
 //! the next one, which tells the dead from the living by their locks.
 
 use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use tempfile::TempDir;
 
@@ -14,9 +17,21 @@ use crate::workflow::files::FilesError;
 #[derive(Debug)]
 pub struct Staging {
     folder: TempDir,
-    /// Numbers the scratch files.
+    /// Numbers the folders and scratch files.
     next: AtomicU64,
+    /// Folders that are empty again. They are used again: file systems are slow to make what was just
+    /// removed.
+    free: Mutex<Vec<PathBuf>>,
+    /// Set when the file system cannot share bytes between files.
+    no_reflinks: AtomicBool,
     _lock: File,
+}
+
+/// The private folder of one try of one step; what is in it goes when it is dropped.
+#[derive(Debug)]
+pub struct StepFolder<'a> {
+    path: PathBuf,
+    staging: &'a Staging,
 }
 
 impl Store {
@@ -38,28 +53,97 @@ impl Store {
             Ok(file)
         };
         let _lock = locked().map_err(FilesError::new("create", &path))?;
-        Ok(Staging { folder, next: AtomicU64::new(0), _lock })
+        let inputs = folder.path().join("inputs");
+        fs::create_dir(&inputs).map_err(FilesError::new("create", &inputs))?;
+        Ok(Staging {
+            folder,
+            next: AtomicU64::new(0),
+            free: Mutex::default(),
+            no_reflinks: AtomicBool::new(false),
+            _lock,
+        })
     }
 }
 
 impl Staging {
-    /// A path where nothing is yet.
-    pub fn scratch(&self) -> PathBuf {
-        // No step has a name with a dot at its beginning.
-        self.folder.path().join(format!(".{}", self.next.fetch_add(1, Ordering::Relaxed)))
-    }
-
-    /// An empty folder for one try of one step.
+    /// An empty folder.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn folder(&self, step: &str) -> Result<PathBuf, FilesError> {
-        let path = self.folder.path().join(step);
-        if path.exists() {
-            fs::remove_dir_all(&path).map_err(FilesError::new("empty", &path))?;
+    pub fn folder(&self) -> Result<StepFolder<'_>, FilesError> {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let path = match free {
+            Some(path) => path,
+            None => {
+                let path = self.folder.path().join(self.number());
+                fs::create_dir(&path).map_err(FilesError::new("create", &path))?;
+                path
+            }
+        };
+        Ok(StepFolder { path, staging: self })
+    }
+
+    /// A path with this file name that leads to an object: programs go by extensions.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn input(&self, object: &Path, name: &str) -> Result<PathBuf, FilesError> {
+        let digits: String =
+            object.file_name().unwrap_or_default().to_string_lossy().chars().take(32).collect();
+        let link = self.folder.path().join("inputs").join(format!("{digits}-{name}"));
+        match symlink(object, &link) {
+            // Another step of the run reads it too.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(link),
+            made => made.map(|()| link.clone()).map_err(FilesError::new("create", &link)),
         }
-        fs::create_dir(&path).map_err(FilesError::new("create", &path))?;
-        Ok(path)
+    }
+
+    /// A path where an object can be moved away from: a file that shares its bytes where the file
+    /// system can do that, else a hard link.
+    ///
+    /// # Errors
+    /// When the object is not there, or the file system can do neither.
+    pub fn link(&self, object: &Path) -> io::Result<PathBuf> {
+        let path = self.folder.path().join(format!("link-{}", self.number()));
+        if !self.no_reflinks.load(Ordering::Relaxed) {
+            if reflink_copy::reflink(object, &path).is_ok() {
+                return Ok(path);
+            }
+            self.no_reflinks.store(true, Ordering::Relaxed);
+        }
+        fs::hard_link(object, &path).map(|()| path)
+    }
+
+    fn number(&self) -> String {
+        self.next.fetch_add(1, Ordering::Relaxed).to_string()
+    }
+}
+
+impl StepFolder<'_> {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for StepFolder<'_> {
+    fn drop(&mut self) {
+        let emptied = fs::read_dir(&self.path).and_then(|entries| {
+            for entry in entries {
+                let entry = entry?;
+                if entry.file_type()?.is_dir() {
+                    fs::remove_dir_all(entry.path())?;
+                } else {
+                    fs::remove_file(entry.path())?;
+                }
+            }
+            Ok(())
+        });
+        // One that cannot be emptied is not used again; it goes with the staging folder.
+        if emptied.is_ok() {
+            let mut free = self.staging.free.lock().unwrap_or_else(PoisonError::into_inner);
+            free.push(std::mem::take(&mut self.path));
+        }
     }
 }
 

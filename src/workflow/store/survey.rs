@@ -7,10 +7,11 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
+use super::result::Unusable;
 use super::{StepResult, Store};
 use crate::workflow::digest::Digest;
 use crate::workflow::digests;
-use crate::workflow::files::{read_json, read_record};
+use crate::workflow::files::read_record;
 use crate::workflow::release::{Released, State, text_of};
 
 /// Everything that lies in the store.
@@ -19,8 +20,10 @@ pub struct Survey {
     pub objects: BTreeMap<Digest, u64>,
     /// Results that can be read.
     pub results: Vec<FoundResult>,
-    /// Files among the results that cannot be read.
+    /// Records of results that are damaged.
     pub unreadable: Vec<PathBuf>,
+    /// Records of results whose runners were killed, or are at work.
+    pub unfinished: Vec<PathBuf>,
     /// What is released, by pipeline.
     pub releases: BTreeMap<String, State>,
     /// Folders of runs, the oldest first.
@@ -76,6 +79,7 @@ impl Store {
             objects: BTreeMap::new(),
             results: Vec::new(),
             unreadable: Vec::new(),
+            unfinished: Vec::new(),
             releases: BTreeMap::new(),
             runs: entries(&self.runs()),
         };
@@ -84,16 +88,15 @@ impl Store {
                 survey.objects.insert(digest, metadata.len());
             }
         }
-        let definitions = entries(&self.folder.join("results"));
-        for path in definitions.iter().flat_map(|folder| entries(folder)).flat_map(|folder| entries(&folder))
-        {
-            let used = fs::metadata(&path).and_then(|metadata| metadata.modified());
-            match read_json::<StepResult>(&path) {
-                Some(result) => {
-                    let used = used.unwrap_or(SystemTime::UNIX_EPOCH);
+        for path in entries(&self.folder.join("results")).iter().flat_map(|folder| entries(folder)) {
+            let (Ok(metadata), Ok(record)) = (fs::metadata(&path), fs::read(&path)) else { continue };
+            match StepResult::unsealed(&record) {
+                Ok(result) => {
+                    let used = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
                     survey.results.push(FoundResult { path, used, result });
                 }
-                None => survey.unreadable.push(path),
+                Err(Unusable::Unfinished) => survey.unfinished.push(path),
+                Err(Unusable::Damaged) => survey.unreadable.push(path),
             }
         }
         for path in entries(&self.folder.join("releases")) {
