@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use recsys::cli::{Cli, execute};
 use recsys::console::{StepLogs, remark, say, unsaid};
 use tracing_subscriber::Layer;
@@ -11,7 +10,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 fn main() -> ExitCode {
-    let code = match Cli::try_parse() {
+    let code = match Cli::read() {
         Ok(cli) => work(cli),
         // Help and version are results, although clap hands them over as errors.
         Err(error) if !error.use_stderr() => {

@@ -4,10 +4,16 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 
-use super::CommandError;
+use miette::Diagnostic;
+use thiserror::Error;
+
 use super::project::PipelineArgs;
+use super::workspace::Workspace;
+use super::{CommandError, forecasts};
 use crate::console::say;
-use crate::workflow::render;
+use crate::workflow::decide::Force;
+use crate::workflow::forecast::Forecast;
+use crate::workflow::render::{self, StepState};
 
 /// Show the steps of a pipeline and how they depend on each other.
 #[derive(Debug, Args)]
@@ -15,6 +21,7 @@ use crate::workflow::render;
 Examples:
   recsys graph pipelines/demo.yaml
   recsys graph --format svg > pipeline.svg       for a README; lines that others imply are left out
+  recsys graph --format svg --status > now.svg   with what would run, and how long it took
   recsys graph --format html > pipeline.html     a page: point at a step to see all of it
   recsys graph --format dot | dot -Tpdf > pipeline.pdf")]
 pub struct GraphArgs {
@@ -24,6 +31,10 @@ pub struct GraphArgs {
     /// How to draw it
     #[arg(long, value_enum, default_value_t = Format::Tree)]
     format: Format,
+
+    /// Show of each step whether it would run, and how long it took last time
+    #[arg(long)]
+    status: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -42,19 +53,51 @@ enum Format {
     Html,
 }
 
+#[derive(Debug, Error, Diagnostic)]
+#[error("this format cannot show the state of steps")]
+#[diagnostic(help("take `--format svg`, `html` or `json`; `recsys status` says it in words"))]
+struct NoStates;
+
 /// Prints the graph.
 ///
 /// # Errors
-/// When the pipeline is wrong.
+/// When the pipeline is wrong, or its format cannot show what was asked for.
 pub fn graph(args: &GraphArgs, root: &Path) -> Result<(), CommandError> {
-    let (_, plan) = args.pipeline.plan(root)?;
+    if args.status && !matches!(args.format, Format::Svg | Format::Html | Format::Json) {
+        return Err(CommandError::usage(NoStates));
+    }
+    let workspace = args.pipeline.open(root)?;
+    let states = if args.status { Some(states(&workspace)?) } else { None };
+    let (plan, states) = (&workspace.plan, states.as_deref());
     say(&match args.format {
-        Format::Tree => render::tree(&plan),
-        Format::Mermaid => render::mermaid(&plan),
-        Format::Dot => render::dot(&plan),
-        Format::Json => format!("{:#}", render::json(&plan)),
-        Format::Svg => render::svg(&plan, None),
-        Format::Html => render::html(&plan, None),
+        Format::Tree => render::tree(plan),
+        Format::Mermaid => render::mermaid(plan),
+        Format::Dot => render::dot(plan),
+        Format::Json => format!("{:#}", render::json(plan, states)),
+        Format::Svg => render::svg(plan, states),
+        Format::Html => render::html(plan, states),
     });
     Ok(())
+}
+
+/// What would happen to each step now.
+fn states(workspace: &Workspace) -> Result<Vec<StepState>, CommandError> {
+    let all = workspace.everything();
+    workspace.check_files(&all)?;
+    let forecasts = workspace.forecast(&all, &Force::Nothing)?;
+    let released = workspace.release().state.steps;
+    let states = workspace.plan.steps.iter().zip(&forecasts).map(|(step, forecast)| {
+        let state = match forecast {
+            Some(Forecast::Hit { .. }) => "up to date",
+            Some(Forecast::Run { .. }) => "would run",
+            Some(Forecast::Maybe { .. }) => "maybe",
+            None => "when asked for",
+        };
+        StepState {
+            state: state.to_owned(),
+            reason: forecast.as_ref().map(forecasts::reason).unwrap_or_default(),
+            seconds: released.get(&step.name).map(|released| released.seconds),
+        }
+    });
+    Ok(states.collect())
 }

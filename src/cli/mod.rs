@@ -3,8 +3,11 @@
 mod accept;
 mod cache;
 mod check;
+mod completions;
 mod forecasts;
 mod graph;
+mod help;
+mod init;
 mod kinds;
 mod logs;
 mod project;
@@ -19,7 +22,7 @@ mod workspace;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use miette::Diagnostic;
 use thiserror::Error;
 
@@ -31,7 +34,7 @@ use crate::serve::ServiceError;
 /// what has changed since the last run, in parallel where it can, and releases the results under
 /// `artifacts/`.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, propagate_version = true, disable_help_subcommand = true, after_help = EXAMPLES)]
+#[command(version, max_term_width = 100, propagate_version = true, disable_help_subcommand = true, after_help = help::EXAMPLES)]
 pub struct Cli {
     /// Work in this folder, as if started there
     #[arg(short = 'C', long = "directory", global = true, value_name = "DIR")]
@@ -41,20 +44,10 @@ pub struct Cli {
     command: Command,
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  recsys run pipelines/demo.yaml                       make data, train, compare; no network needed
-  recsys run pipelines/music.yaml --var raw=DIR        the same on your own three Parquet files
-  recsys run --set similar.n=20                        change a parameter; only what needs it runs
-  recsys run --from als                                run `als` and what depends on it
-  recsys run --dry-run                                 say what would run, and why
-  recsys graph --format mermaid                        the picture of the pipeline
-  recsys kinds als                                     parameters, inputs, outputs, an example
-
-Exit codes: 0 done, 1 a step failed, 2 the file or the command line is wrong, 130 stopped.";
-
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Set up a project that runs at once
+    Init(init::InitArgs),
     /// Run a pipeline: what has changed, and what depends on it
     Run(run::RunArgs),
     /// Say of each step whether it would run, and why
@@ -79,6 +72,19 @@ enum Command {
     Kinds(kinds::KindsArgs),
     /// Print the JSON Schema of pipeline files, for editors
     Schema(schema::SchemaArgs),
+    /// Print what makes a shell complete commands and options
+    Completions(completions::CompletionsArgs),
+}
+
+impl Cli {
+    /// What was typed.
+    ///
+    /// # Errors
+    /// When it cannot be understood, and when it asks for help or the version.
+    pub fn read() -> Result<Self, clap::Error> {
+        let command = help::grouped(Self::command());
+        Self::from_arg_matches(&command.try_get_matches()?)
+    }
 }
 
 /// Why a command did not do what it was asked for.
@@ -144,6 +150,7 @@ impl From<ServiceError> for CommandError {
 pub fn execute(cli: Cli) -> Result<(), CommandError> {
     let root = project::enter(cli.directory.as_deref())?;
     match cli.command {
+        Command::Init(args) => init::init(&args, &root),
         Command::Run(args) => run::run(&args, &root),
         Command::Status(args) => status::status(&args, &root),
         Command::Why(args) => why::why(&args, &root),
@@ -155,6 +162,7 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
         Command::Graph(args) => graph::graph(&args, &root),
         Command::Check(args) => check::check(&args, &root),
         Command::Kinds(args) => kinds::kinds(&args),
+        Command::Completions(args) => completions::completions(&args),
         Command::Schema(args) => schema::schema(&args),
     }
 }

@@ -44,7 +44,7 @@ pub fn line(event: &Event) -> Option<String> {
         }
         Event::RunFollowed { told } => line(told).map(|line| format!("  | {line}")),
         Event::StepWaited { step } => {
-            Some(format!("[{step}] another run is making the same; waiting for it"))
+            Some(format!("[{step}] the same is being made already; waiting for it"))
         }
         Event::StepStopped { step } => Some(format!("[{step}] stopped")),
         Event::ArtifactRestored { step, path, was } => {

@@ -25,7 +25,7 @@ pub enum Event {
         /// What happened there.
         told: Box<Event>,
     },
-    /// Another run makes what this step would make; this one waits for it.
+    /// Another step or run makes what this step would make; this one waits for it.
     StepWaited {
         /// Its name.
         step: String,

@@ -2,14 +2,15 @@
 //!
 //! One loop on the calling thread waits for the command's end and for its output at once (`poll`), so
 //! a command costs no thread and no sleep. The command leads a session and a group of its own. When
-//! its shell has ended, what it left in the background is killed, and what is still in the pipes is
-//! read without waiting for their end. When the runner is killed, the [`guard`] kills the group.
+//! its shell has ended, what it left in the background is killed ([`orphans`]), and what is still in the
+//! pipes is read without waiting for their end. When the runner is killed, the [`guard`] kills.
 //!
 //! The parent-death signal comes second. It reaches the shell only, and it comes when the *thread*
 //! that started the command ends: hence one call starts the command and waits for it.
 
 mod guard;
 mod lines;
+mod orphans;
 mod pipe;
 mod running;
 mod session;
@@ -94,6 +95,7 @@ impl ShellCommand<'_> {
 
     /// Starts it, with its output in pipes.
     fn start(&self) -> io::Result<Running> {
+        orphans::adopt();
         let guarded = Guarded::new();
         let announce = guarded.announcement();
         let mut command = Command::new("sh");

@@ -233,6 +233,21 @@ fn a_command_sees_only_the_environment_it_declares() {
 }
 
 #[test]
+fn equal_steps_are_made_once_and_what_depends_on_them_goes_on() {
+    let project = Project::with(
+        "steps:
+  a: { outputs: { out: artifacts/a }, run: 'sleep 0.3; echo x > {{ outputs.out }}; echo a >> ran' }
+  b: { outputs: { out: artifacts/b }, run: 'sleep 0.3; echo x > {{ outputs.out }}; echo a >> ran' }
+  c: { inputs: { a: a.out, b: b.out }, outputs: { out: artifacts/c }, run: 'cat {{ inputs.a }} {{ inputs.b }} > {{ outputs.out }}' }
+",
+    );
+    let call = project.run(&["-j", "2"]);
+    call.says("2 ran, 1 reused");
+    assert_eq!(project.read("ran"), "a\n");
+    assert_eq!(project.read("artifacts/c"), "x\nx\n");
+}
+
+#[test]
 fn independent_steps_run_at_the_same_time() {
     // Each of the two waits for the other's file: one after the other they would never end.
     let step = |mine: &str, other: &str| {
@@ -254,4 +269,19 @@ fn a_step_over_its_timeout_is_stopped_with_all_its_children() {
     assert_eq!(call.code, 1);
     call.says("stopped after its timeout of 300ms");
     assert!(started.elapsed().as_secs() < 25, "the children were waited for");
+}
+
+#[test]
+fn an_input_and_an_output_may_have_one_name() {
+    let project = Project::with(
+        "
+steps:
+  one: { run: 'echo one > {{ outputs.r }}', outputs: { r: artifacts/one/r } }
+  two: { run: 'cat {{ inputs.r }} {{ inputs.r }} > {{ outputs.r }}', inputs: { r: one.r }, outputs: { r: artifacts/two/r } }
+",
+    );
+    project.run(&[]);
+    assert_eq!(project.read("artifacts/one/r"), "one\n");
+    assert_eq!(project.read("artifacts/two/r"), "one\none\n");
+    assert_eq!(project.call(&["cache", "verify"]).code, 0);
 }

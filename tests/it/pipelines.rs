@@ -90,7 +90,7 @@ fn a_path_from_later_periods_into_training_is_refused() {
 fn each_step_leaves_a_log_and_the_run_its_events() {
     let project = project();
     project.run(&["pipelines/demo.yaml", "--var", "interactions=5000", "--until", "als"]);
-    let runs = std::fs::read_dir(project.path("cache/v1/runs")).unwrap();
+    let runs = std::fs::read_dir(project.path("cache/v2/runs")).unwrap();
     let folder = runs.flatten().next().unwrap().path();
     for log in [
         "events.jsonl",

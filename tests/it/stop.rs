@@ -222,7 +222,7 @@ fn a_killed_runner_leaves_the_last_good_output_and_the_next_cleans_up() {
     assert_eq!(project.read("artifacts/out.txt"), "one\nend\n");
     assert_eq!(project.run(&[]).ran(), ["slow"]);
     assert_eq!(project.read("artifacts/out.txt"), "two\nend\n");
-    let left = fs::read_dir(project.path("cache/v1/staging")).unwrap().count();
+    let left = fs::read_dir(project.path("cache/v2/staging")).unwrap().count();
     assert_eq!(left, 0, "the killed run left a staging folder");
 }
 
@@ -313,7 +313,7 @@ fn a_run_that_waits_for_another_can_be_stopped() {
     let second = Runner::start(&mut project.command(&["run"]));
     std::thread::sleep(Duration::from_millis(300));
     second.send(Signal::TERM);
-    assert_eq!(second.ended().code, 130);
+    assert_eq!(second.ended().code, 143);
     assert_eq!(first.ended().ran(), ["slow"]);
 }
 

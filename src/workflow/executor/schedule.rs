@@ -65,9 +65,15 @@ impl<'a> Run<'a> {
                 self.cancel_running();
             }
             let idle = self.running.is_empty();
-            if idle && (broken.is_some() || (self.queue.is_empty() && self.delayed.is_empty())) {
+            let nothing_left = self.queue.is_empty()
+                && self.delayed.is_empty()
+                && (self.ready.is_empty() || self.stopping());
+            if idle && (broken.is_some() || nothing_left) {
                 self.skip_the_rest();
                 return broken.map_or(Ok(()), Err);
+            }
+            if idle && !self.ready.is_empty() {
+                continue;
             }
             let next = self.delayed.iter().map(|(time, ..)| time.saturating_duration_since(Instant::now()));
             match receiver.recv_timeout(next.min().map_or(TICK, |next| next.min(TICK))) {

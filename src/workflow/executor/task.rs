@@ -174,10 +174,13 @@ impl Task<'_> {
     /// The store's files under the names of the artifacts: programs go by extensions.
     fn named_inputs(&self) -> Result<BTreeMap<String, Vec<(String, PathBuf)>>, FilesError> {
         let mut inputs: BTreeMap<String, Vec<(String, PathBuf)>> = BTreeMap::new();
+        // Apart from the outputs: one of the same name would be written through the link into the store.
+        let folder = self.folder.join("inputs");
+        fs::create_dir(&folder).map_err(FilesError::new("create", &folder))?;
         for input in &self.inputs {
             let path = match &input.shown {
                 Some(shown) => {
-                    let link = self.folder.join(format!("{}-{shown}", input.label));
+                    let link = folder.join(format!("{}-{shown}", input.label));
                     symlink(&input.path, &link).map_err(FilesError::new("create", &link))?;
                     link
                 }

@@ -12,7 +12,7 @@ use wait4::{ResUse, Wait4};
 
 use super::guard::Guarded;
 use super::pipe::{Output, Pipe, Stream};
-use super::{Ended, session};
+use super::{Ended, orphans, session};
 use crate::workflow::kind::Usage;
 
 /// A command between its start and its end; killed when dropped before.
@@ -73,12 +73,10 @@ impl Running {
     /// Ends what the shell left behind, and reads what is in the pipes now.
     pub fn end_the_rest(&mut self, buffer: &mut [u8], output: &mut dyn Output) {
         session::kill_group(self.pid);
+        orphans::end(self.pid);
         self.pipes.retain_mut(|pipe| pipe.drain(buffer, output));
-        if !self.pipes.is_empty() {
-            // Somebody holds a pipe: dying, or in another group of the session.
-            session::kill(self.pid);
-            self.pipes.iter_mut().for_each(|pipe| pipe.finish(output));
-        }
+        // Whoever still holds a pipe has left the session, and keeps nobody waiting.
+        self.pipes.iter_mut().for_each(|pipe| pipe.finish(output));
     }
 
     /// Waits for the shell, which has ended, and forgets it.
@@ -101,6 +99,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         if self.child.is_some() {
             session::kill(self.pid);
+            orphans::end(self.pid);
             let _ = self.wait();
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! A signal to the group reaches nearly everything that a command started, in one call. Programs such
 //! as `timeout`, and shells with job control, make groups of their own; they stay in the session, whose
-//! members only `/proc` tells. A process that makes a session of its own (`setsid`, a daemon) has left.
+//! members only `/proc` tells, all processes read one by one: for rare moments. A process that makes a
+//! session of its own (`setsid`, a daemon) has left.
 
 use std::fs;
 
@@ -45,6 +46,33 @@ pub fn is_alive(session: Pid) -> bool {
     members(session).next().is_some()
 }
 
+/// Where a process belongs.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// It has ended, and nobody has waited for it.
+    pub dead: bool,
+    group: Pid,
+    /// Its session.
+    pub session: Pid,
+}
+
+impl Membership {
+    /// Of a process, unless it is gone.
+    pub fn of(pid: Pid) -> Option<Self> {
+        let stat = fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+        Self::parse(&String::from_utf8_lossy(&stat))
+    }
+
+    fn parse(stat: &str) -> Option<Self> {
+        // The name, in brackets, may hold anything.
+        let (_, fields) = stat.rsplit_once(") ")?;
+        let mut fields = fields.split(' ');
+        let dead = matches!(fields.next()?, "Z" | "X");
+        let mut pid = |skipped| fields.nth(skipped)?.parse().ok().and_then(Pid::from_raw);
+        Some(Self { dead, group: pid(1)?, session: pid(0)? })
+    }
+}
+
 struct Member {
     pid: Pid,
     group: Pid,
@@ -54,22 +82,9 @@ fn members(session: Pid) -> impl Iterator<Item = Member> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     processes.filter_map(move |process| {
         let pid = process.file_name().to_str()?.parse().ok().and_then(Pid::from_raw)?;
-        let stat = fs::read(process.path().join("stat")).ok()?;
-        let (group, found) = living(&String::from_utf8_lossy(&stat))?;
-        (found == session).then_some(Member { pid, group })
+        let found = Membership::of(pid)?;
+        (found.session == session && !found.dead).then_some(Member { pid, group: found.group })
     })
-}
-
-/// Group and session in a line of `/proc/<pid>/stat`, unless the process is dead already.
-fn living(stat: &str) -> Option<(Pid, Pid)> {
-    // The name, in brackets, may hold anything.
-    let (_, fields) = stat.rsplit_once(") ")?;
-    let mut fields = fields.split(' ');
-    if matches!(fields.next()?, "Z" | "X") {
-        return None;
-    }
-    let mut pid = |skipped| fields.nth(skipped)?.parse().ok().and_then(Pid::from_raw);
-    Some((pid(1)?, pid(0)?))
 }
 
 #[cfg(test)]
@@ -78,9 +93,10 @@ mod tests {
 
     #[test]
     fn group_and_session_are_read_whatever_the_name_is() {
-        let pids = |group, session| Some((Pid::from_raw(group)?, Pid::from_raw(session)?));
-        assert_eq!(living("7 (a) b) S 1 30 20 0 -1"), pids(30, 20));
-        assert_eq!(living("7 (sh) Z 1 30 20 0 -1"), None);
-        assert_eq!(living(""), None);
+        let pid = |number| Pid::from_raw(number).unwrap();
+        let sleeping = Membership { dead: false, group: pid(30), session: pid(20) };
+        assert_eq!(Membership::parse("7 (a) b) S 1 30 20 0 -1"), Some(sleeping));
+        assert!(Membership::parse("7 (sh) Z 1 30 20 0 -1").unwrap().dead);
+        assert_eq!(Membership::parse(""), None);
     }
 }

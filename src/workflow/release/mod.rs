@@ -6,7 +6,8 @@
 
 mod place;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -25,8 +26,9 @@ use super::store::{Object, Store};
 pub struct State {
     /// The steps that have released something.
     pub steps: BTreeMap<String, Released>,
-    /// Paths of the project that belong to the pipeline, whether something is there or not.
-    pub claims: BTreeSet<PathBuf>,
+    /// Paths of the project that belong to the pipeline, whether something is there or not; as text,
+    /// which compares much faster than paths do.
+    pub claims: HashSet<String>,
 }
 
 /// The released outputs of one step.
@@ -125,10 +127,11 @@ impl Release {
         steps: impl Iterator<Item = &'a PlannedStep>,
     ) -> Result<(), Vec<Foreign>> {
         let mut foreign = Vec::new();
-        let mut elsewhere: Option<BTreeSet<PathBuf>> = None;
+        let mut elsewhere: Option<HashSet<String>> = None;
         for step in steps {
             for output in &step.outputs {
-                if self.state.claims.contains(&output.path) {
+                let path = text_of(&output.path);
+                if self.state.claims.contains(path.as_ref()) {
                     continue;
                 }
                 let refuse = |why: &str| Foreign {
@@ -146,11 +149,11 @@ impl Release {
                     });
                     if found.is_dir() {
                         foreign.push(refuse("there is a folder"));
-                    } else if !elsewhere.contains(&output.path) {
+                    } else if !elsewhere.contains(path.as_ref()) {
                         foreign.push(refuse("there is a file that no pipeline of this project has made"));
                     }
                 }
-                self.state.claims.insert(output.path.clone());
+                self.state.claims.insert(path.into_owned());
                 self.changed = true;
             }
         }
@@ -165,18 +168,18 @@ impl Release {
     }
 
     /// The paths that the other pipelines of the project claim.
-    fn claims_of_others(&self, store: &Store) -> BTreeSet<PathBuf> {
+    fn claims_of_others(&self, store: &Store) -> HashSet<String> {
         let folder = self.record.parent().unwrap_or(store.folder());
         let records = files_in(folder).filter(|path| *path != self.record);
         records.filter_map(|path| read_record::<State>(&path)).flat_map(|state| state.claims).collect()
     }
 
     /// The paths that manifests name: they outlive a store that was deleted.
-    fn in_manifests(&self) -> impl Iterator<Item = PathBuf> + use<> {
+    fn in_manifests(&self) -> impl Iterator<Item = String> + use<> {
         let files = files_in(&self.root.join("artifacts"));
         let manifests = files.filter_map(|path| read_json::<Manifest>(&path));
         let released = manifests.flat_map(|manifest| manifest.steps.into_values());
-        released.flat_map(|step| step.outputs.into_values()).map(|file| file.path)
+        released.flat_map(|step| step.outputs.into_values()).map(|file| text_of(&file.path).into_owned())
     }
 
     /// Forgets steps that the pipeline no longer has; their files stay.
@@ -212,6 +215,11 @@ impl Release {
         }
         Ok(())
     }
+}
+
+/// How a path is written in claims; those of a plan come from text.
+pub fn text_of(path: &Path) -> Cow<'_, str> {
+    path.to_string_lossy()
 }
 
 fn files_in(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {

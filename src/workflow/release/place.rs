@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Release, Released, ReleasedFile, Restored};
+use super::{Release, Released, ReleasedFile, Restored, text_of};
 use crate::workflow::digest::Digest;
 use crate::workflow::files::FilesError;
 use crate::workflow::plan::PlannedStep;
@@ -49,7 +49,8 @@ impl Release {
                     (Some(found), Some(old)) if found != old.digest => {
                         // Other bytes of ours are no tampering: another pipeline writes here too, or
                         // a run was killed before it could record what it had put here.
-                        let ours = old.digest != wanted || self.claims_of_others(store).contains(&file.path);
+                        let ours = old.digest != wanted
+                            || self.claims_of_others(store).contains(text_of(&file.path).as_ref());
                         if !(ours && store.object_path(found).exists()) {
                             restored.push((file.path.clone(), Restored::Modified));
                         }
@@ -58,7 +59,7 @@ impl Release {
                 }
             }
         }
-        self.state.claims.extend(released.outputs.values().map(|file| file.path.clone()));
+        self.state.claims.extend(released.outputs.values().map(|file| text_of(&file.path).into_owned()));
         self.changed |= self.state.steps.get(&step.name) != Some(&released);
         self.state.steps.insert(step.name.clone(), released);
         Ok(restored)

@@ -29,7 +29,7 @@ pub fn style() -> String {
     let ground = |[text, quiet, fill, line, edge]: [&str; 5]| {
         format!(
             ".name{{fill:{text}}}.more{{fill:{quiet}}}.step rect{{fill:{fill};stroke:{line}}}\
-             .edge{{stroke:{edge}}}.head{{fill:{edge}}}"
+             .edge{{stroke:{edge}}}.head,.dot{{fill:{edge}}}"
         )
     };
     let mut light = ground(["#16202e", "#5c6b7e", "#f6f8fa", "#8c9bad", "#9aa7b6"]);

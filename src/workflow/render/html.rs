@@ -10,16 +10,8 @@ const PAGE: &str = include_str!("page.html");
 
 /// The plan as a page; with the state of each step, by position, when they are given.
 pub fn html(plan: &Plan, states: Option<&[StepState]>) -> String {
-    let mut about = json(plan);
-    if let (Some(steps), Some(states)) = (about["steps"].as_array_mut(), states) {
-        for (step, StepState { state, reason, seconds }) in steps.iter_mut().zip(states) {
-            step["state"] = state.as_str().into();
-            step["reason"] = reason.as_str().into();
-            step["seconds"] = (*seconds).into();
-        }
-    }
     // Inside of a script a `<` could end it.
-    let about = about.to_string().replace('<', "\\u003c");
+    let about = json(plan, states).to_string().replace('<', "\\u003c");
     let n = plan.steps.len();
     let steps = if n == 1 { "1 step".to_owned() } else { format!("{n} steps") };
     // One pass: what is filled in is not searched again.

@@ -2,11 +2,21 @@
 
 use serde_json::{Map, Value, json as object};
 
+use super::StepState;
 use crate::workflow::plan::{Plan, PlannedStep, Source};
 
-/// The plan as JSON.
-pub fn json(plan: &Plan) -> Value {
-    let steps: Vec<Value> = plan.steps.iter().map(|step| about(plan, step)).collect();
+/// The plan as JSON; with the state of each step, by position, when they are given.
+pub fn json(plan: &Plan, states: Option<&[StepState]>) -> Value {
+    let steps = plan.steps.iter().enumerate().map(|(position, step)| {
+        let mut about = about(plan, step);
+        if let Some(StepState { state, reason, seconds }) = states.and_then(|states| states.get(position)) {
+            about["state"] = state.as_str().into();
+            about["reason"] = reason.as_str().into();
+            about["seconds"] = (*seconds).into();
+        }
+        about
+    });
+    let steps: Vec<Value> = steps.collect();
     object!({ "name": plan.name, "steps": steps })
 }
 

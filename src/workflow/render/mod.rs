@@ -28,7 +28,7 @@ use super::plan::PlannedStep;
 /// What a step would do now, for pictures.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepState {
-    /// `up to date`, `would run` or `maybe`.
+    /// `up to date`, `would run` or `maybe`, which have colours of their own, or another word.
     pub state: String,
     /// Why.
     pub reason: String,

@@ -11,7 +11,7 @@ use super::{StepResult, Store};
 use crate::workflow::digest::Digest;
 use crate::workflow::digests;
 use crate::workflow::files::{read_json, read_record};
-use crate::workflow::release::{Released, State};
+use crate::workflow::release::{Released, State, text_of};
 
 /// Everything that lies in the store.
 pub struct Survey {
@@ -171,7 +171,10 @@ impl Store {
 
 /// Two pipelines may write one path in turn.
 fn released_by_another(survey: &Survey, pipeline: &str, path: &Path) -> bool {
-    survey.releases.iter().any(|(other, state)| other != pipeline && state.claims.contains(path))
+    survey
+        .releases
+        .iter()
+        .any(|(other, state)| other != pipeline && state.claims.contains(text_of(path).as_ref()))
 }
 
 /// The digest that a file of the store bears as its name.

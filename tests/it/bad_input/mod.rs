@@ -146,7 +146,7 @@ fn two_steps_that_write_one_path_are_refused() {
 
 #[test]
 fn a_step_may_not_write_over_what_people_wrote() {
-    for path in ["pipelines/music.yaml", "cache/v1/objects", "../outside", "/tmp/outside"] {
+    for path in ["pipelines/music.yaml", "cache/v2/objects", "../outside", "/tmp/outside"] {
         let project = Project::with(&format!("steps: {{ a: {{ run: 'true', outputs: {{ x: {path} }} }} }}"));
         assert_eq!(project.call(&["run"]).code, 2, "{path}");
     }
