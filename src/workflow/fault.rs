@@ -111,24 +111,23 @@ impl FileError {
 fn narrow(fault: &mut Fault, sources: &Sources) {
     let Some(words) = fault.words.take().filter(|words| !words.is_empty()) else { return };
     let text = sources.text(fault.span.source);
-    // A scalar of several lines is underlined in its first; its words may stand further down, before the next key
-    // of the file. An alias (`*name`) has its text elsewhere.
     let Some(rest) = text.get(fault.span.start..) else { return };
+    // An alias (`*name`) has its text elsewhere.
     if rest.starts_with('*') {
         return;
     }
-    let indent =
-        text[..fault.span.start].rfind('\n').map_or(fault.span.start, |at| fault.span.start - at - 1);
-    let line_indent = text[fault.span.start - indent..].len()
-        - text[fault.span.start - indent..].trim_start_matches([' ', '-']).len();
-    let mut end = 0;
-    for (number, line) in rest.split_inclusive('\n').enumerate() {
-        let deeper = line.len() - line.trim_start_matches(' ').len() > line_indent || line.trim().is_empty();
-        if number > 0 && !deeper {
-            break;
-        }
-        end += line.len();
-    }
+    // A text of several lines is underlined in its first; its words may stand further down, before a line that is
+    // indented less: as little as the key when the text begins beside it, less than the text when it has lines of
+    // its own.
+    let line = &text[text[..fault.span.start].rfind('\n').map_or(0, |at| at + 1)..];
+    let before = &line[..line.len() - rest.len()];
+    let indent = before.len() - before.trim_start_matches([' ', '-']).len();
+    let least = if before.trim().is_empty() { indent } else { indent + 1 };
+    let belongs =
+        |line: &&str| line.len() - line.trim_start_matches(' ').len() >= least || line.trim().is_empty();
+    let mut lines = rest.split_inclusive('\n');
+    let first = lines.next().map_or(0, str::len);
+    let end = first + lines.take_while(belongs).map(str::len).sum::<usize>();
     if let Some(at) = rest[..end].find(&words) {
         fault.span.start += at;
         fault.span.end = fault.span.start + words.len();

@@ -229,9 +229,19 @@ fn nullable(schema: &Schema) -> Option<(&Schema, &Schema)> {
 
 /// What a schema gives as an example, as it stands in a file.
 fn example(schema: &Schema) -> Option<String> {
-    match schema.get("examples")?.as_array()?.first()? {
-        Schema::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
+    schema.get("examples")?.as_array()?.first().map(flow)
+}
+
+fn flow(value: &Schema) -> String {
+    match value {
+        Schema::String(text) => text.clone(),
+        Schema::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        Schema::Object(map) => {
+            let entries: Vec<String> =
+                map.iter().map(|(key, value)| format!("{key}: {}", flow(value))).collect();
+            format!("{{ {} }}", entries.join(", "))
+        }
+        scalar => scalar.to_string(),
     }
 }
 

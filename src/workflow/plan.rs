@@ -148,26 +148,26 @@ impl Plan {
     /// Everything that is wrong with it, each mistake at its place.
     pub fn new(spec: &Spec, kinds: &'static [Kind], root: &Path) -> Result<Self, FileError> {
         let mut faults = spec.faults.clone();
-        let steps = resolve::resolve(spec, kinds, root, &mut faults);
-        let mut graph = graph_of(&steps);
-        for cycle in cycles(&graph) {
-            let names: Vec<&str> = cycle.iter().map(|&step| steps[step].name.as_str()).collect();
+        let resolve::Resolved { steps, dependencies } = resolve::resolve(spec, kinds, root, &mut faults);
+        let graph = graph_between(&dependencies);
+        let cycles = cycles(&graph);
+        for cycle in &cycles {
+            let names: Vec<&str> = cycle.iter().map(|&step| spec.steps[step].name.as_str()).collect();
             let message = format!("the steps wait for each other: {} → {}", names.join(" → "), names[0]);
             faults.push(
                 Fault::new(spec.steps[cycle[0]].span.clone(), message)
                     .help("take one of these inputs from somewhere else"),
             );
         }
-        if !faults.is_empty() {
-            return Err(spec.error(faults));
-        }
         let order = order(&graph);
-        let faults = roles::leaks(spec, &steps, &order);
+        if cycles.is_empty() && steps.len() == spec.steps.len() {
+            faults.extend(roles::leaks(spec, &steps, &order));
+        }
         if !faults.is_empty() {
             return Err(spec.error(faults));
         }
         let steps = reorder(steps, &order);
-        graph = graph_of(&steps);
+        let graph = graph_of(&steps);
         Ok(Self { name: spec.name.clone(), path: spec.path.clone(), steps, graph })
     }
 
@@ -307,12 +307,18 @@ pub struct UnknownStep {
 }
 
 fn graph_of(steps: &[PlannedStep]) -> DiGraph<(), ()> {
+    graph_between(steps.iter().map(|step| &step.dependencies))
+}
+
+/// The graph of steps that depend on these positions.
+fn graph_between<'a>(steps: impl IntoIterator<Item = &'a Vec<usize>, IntoIter: Clone>) -> DiGraph<(), ()> {
+    let steps = steps.into_iter();
     let mut graph = DiGraph::new();
-    for _ in steps {
+    for _ in steps.clone() {
         graph.add_node(());
     }
-    for (reader, step) in steps.iter().enumerate() {
-        for &dependency in &step.dependencies {
+    for (reader, dependencies) in steps.enumerate() {
+        for &dependency in dependencies {
             graph.add_edge(NodeIndex::new(dependency), NodeIndex::new(reader), ());
         }
     }

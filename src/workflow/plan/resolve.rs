@@ -16,13 +16,16 @@ use crate::workflow::spec::{InputSpec, OffStep, Spec, StepSpec};
 /// Folders of the project that hold what people wrote, or what the runner keeps for itself.
 const RESERVED: [&str; 6] = ["cache", "pipelines", "configs", "services", "src", "tests"];
 
-/// Every step that could be resolved, in the order of the file; what is wrong goes to `faults`.
-pub fn resolve(
-    spec: &Spec,
-    kinds: &'static [Kind],
-    root: &Path,
-    faults: &mut Vec<Fault>,
-) -> Vec<PlannedStep> {
+/// What the names of a pipeline stand for.
+pub struct Resolved {
+    /// The steps in the order of the file; none when one of them cannot be made.
+    pub steps: Vec<PlannedStep>,
+    /// The positions that each step of the file depends on, as far as they are known.
+    pub dependencies: Vec<Vec<usize>>,
+}
+
+/// Every step resolved; what is wrong goes to `faults`.
+pub fn resolve(spec: &Spec, kinds: &'static [Kind], root: &Path, faults: &mut Vec<Fault>) -> Resolved {
     let kinds_of: Vec<Option<&'static Kind>> =
         spec.steps.iter().map(|step| find_kind(step, kinds, faults)).collect();
     let mut schemas: HashMap<&str, Value> = HashMap::new();
@@ -80,20 +83,17 @@ pub fn resolve(
         (0..spec.steps.len()).map(|step| edges.plan_inputs(step, faults)).collect();
     let needs: Vec<Vec<usize>> = spec.steps.iter().map(|step| edges.find_needs(step, faults)).collect();
 
+    let dependencies: Vec<Vec<usize>> =
+        inputs.iter().zip(&needs).map(|(inputs, needs)| dependencies_of(inputs, needs)).collect();
     let complete = kinds_of.iter().all(Option::is_some) && parameters.iter().all(Option::is_some);
     if !complete {
-        return Vec::new();
+        return Resolved { steps: Vec::new(), dependencies };
     }
     let mut steps = Vec::with_capacity(spec.steps.len());
-    let parts = spec.steps.iter().zip(kinds_of).zip(parameters).zip(inputs).zip(outputs.clone()).zip(needs);
-    for (((((step, kind), parameters), inputs), outputs), mut dependencies) in parts {
+    let parts =
+        spec.steps.iter().zip(kinds_of).zip(parameters).zip(inputs).zip(outputs.clone()).zip(&dependencies);
+    for (((((step, kind), parameters), inputs), outputs), dependencies) in parts {
         let (Some(kind), Some(parameters)) = (kind, parameters) else { continue };
-        dependencies.extend(inputs.iter().filter_map(|input| match input.source {
-            Source::Step { step, .. } => Some(step),
-            Source::File(_) => None,
-        }));
-        dependencies.sort_unstable();
-        dependencies.dedup();
         let mut planned = PlannedStep {
             name: step.name.clone(),
             group: step.group.clone(),
@@ -102,7 +102,7 @@ pub fn resolve(
             definition: Digest::of(b""),
             inputs,
             outputs,
-            dependencies,
+            dependencies: dependencies.clone(),
             environment: step.environment.clone(),
             threads: step.threads,
             memory: step.memory,
@@ -112,7 +112,19 @@ pub fn resolve(
         planned.definition = planned.definition().digest();
         steps.push(planned);
     }
-    steps
+    Resolved { steps, dependencies }
+}
+
+/// The steps that come before one that reads these inputs and needs these steps.
+fn dependencies_of(inputs: &[PlannedInput], needs: &[usize]) -> Vec<usize> {
+    let read = inputs.iter().filter_map(|input| match input.source {
+        Source::Step { step, .. } => Some(step),
+        Source::File(_) => None,
+    });
+    let mut dependencies: Vec<usize> = read.chain(needs.iter().copied()).collect();
+    dependencies.sort_unstable();
+    dependencies.dedup();
+    dependencies
 }
 
 fn find_kind(step: &StepSpec, kinds: &'static [Kind], faults: &mut Vec<Fault>) -> Option<&'static Kind> {

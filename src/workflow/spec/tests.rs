@@ -1,3 +1,5 @@
+//! What a pipeline file says: groups, off steps, overrides, units, and which mistakes are told.
+
 use std::path::Path;
 
 use super::*;

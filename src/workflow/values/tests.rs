@@ -1,3 +1,5 @@
+//! Templates, variables that use each other, and what is known of the environment.
+
 use serde_json::json;
 
 use super::*;

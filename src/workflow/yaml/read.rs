@@ -3,9 +3,9 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::Spanned;
+use serde_saphyr::{Location, Spanned};
 
-use super::refusal::{refuse, span_of};
+use super::refusal::{refuse, within_line};
 use super::{Entry, Node, Value};
 use crate::workflow::fault::Fault;
 use crate::workflow::source::{SourceId, Span};
@@ -23,32 +23,54 @@ pub fn read(text: &str, source: SourceId) -> Result<Node, Fault> {
     let options =
         serde_saphyr::options! { strict_booleans: true, budget: budget, alias_limits: alias_limits };
     match serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options) {
-        Ok(spanned) => Ok(place(spanned, text, source)),
+        Ok(spanned) => {
+            let mut root = place(spanned);
+            settle(&mut root, text, source);
+            Ok(root)
+        }
         Err(error) => Err(refuse(&error, text, source)),
     }
 }
 
-fn place(spanned: Spanned<Raw>, text: &str, source: SourceId) -> Node {
-    let span = Span::new(source, span_of(spanned.referenced, text));
+/// A value with its bytes as the parser tells them; made at once, while the file is read, because a second tree of
+/// everything costs as much as the reading.
+fn place(spanned: Spanned<Raw>) -> Node {
+    let span = bytes_of(spanned.referenced);
     let value = match spanned.value {
         Raw::Null => Value::Null,
         Raw::Bool(value) => Value::Bool(value),
         Raw::Integer(value) => Value::Integer(value),
         Raw::Real(value) => Value::Real(value),
         Raw::Text(text) => Value::Text(text),
-        Raw::List(items) => Value::List(items.into_iter().map(|item| place(item, text, source)).collect()),
-        Raw::Map(entries) => Value::Map(
-            entries
-                .into_iter()
-                .map(|(key, node)| Entry {
-                    key_span: Span::new(source, span_of(key.referenced, text)),
-                    key: key.value,
-                    node: place(node, text, source),
-                })
-                .collect(),
-        ),
+        Raw::List(items) => Value::List(items),
+        Raw::Map(entries) => Value::Map(entries),
     };
     Node { value, span }
+}
+
+fn bytes_of(location: Location) -> Span {
+    let span = location.span();
+    let start = span.byte_offset().map_or(0, |offset| offset as usize);
+    Span::from(start..start + span.byte_len().map_or(1, |length| length as usize))
+}
+
+/// Says which source the places are in, and ends each with its line.
+fn settle(node: &mut Node, text: &str, source: SourceId) {
+    node.span = first_line(&node.span, text, source);
+    match &mut node.value {
+        Value::List(items) => items.iter_mut().for_each(|item| settle(item, text, source)),
+        Value::Map(entries) => {
+            for entry in entries {
+                entry.key_span = first_line(&entry.key_span, text, source);
+                settle(&mut entry.node, text, source);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn first_line(span: &Span, text: &str, source: SourceId) -> Span {
+    Span::new(source, within_line(span.start, span.len(), text))
 }
 
 enum Raw {
@@ -57,8 +79,8 @@ enum Raw {
     Integer(i64),
     Real(f64),
     Text(String),
-    List(Vec<Spanned<Raw>>),
-    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
+    List(Vec<Node>),
+    Map(Vec<Entry>),
 }
 
 impl<'de> Deserialize<'de> for Raw {
@@ -102,16 +124,16 @@ impl<'de> Visitor<'de> for RawVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
         let mut items = Vec::new();
-        while let Some(item) = access.next_element()? {
-            items.push(item);
+        while let Some(item) = access.next_element::<Spanned<Raw>>()? {
+            items.push(place(item));
         }
         Ok(Raw::List(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
         let mut entries = Vec::new();
-        while let Some(entry) = access.next_entry()? {
-            entries.push(entry);
+        while let Some((key, value)) = access.next_entry::<Spanned<String>, Spanned<Raw>>()? {
+            entries.push(Entry { key_span: bytes_of(key.referenced), key: key.value, node: place(value) });
         }
         Ok(Raw::Map(entries))
     }

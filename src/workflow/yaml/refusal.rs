@@ -19,18 +19,25 @@ pub fn refuse(error: &Error, text: &str, source: SourceId) -> Fault {
     Fault::new(Span::new(source, bytes), message).help(help)
 }
 
-/// The bytes of a place; what spans several lines is shown by its first.
-pub fn span_of(location: Location, text: &str) -> Range<usize> {
+/// The bytes of a place; errors of syntax have only a line and a column.
+fn span_of(location: Location, text: &str) -> Range<usize> {
     let start = location.span().byte_offset().and_then(|offset| usize::try_from(offset).ok());
-    let start = start.unwrap_or_else(|| offset_of(location, text)).min(text.len());
-    let start = (0..=start).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
-    let length = location.span().byte_len().map_or(1, |length| length as usize).max(1);
-    let rest = &text[start..];
-    let line = rest.find('\n').unwrap_or(rest.len()).max(1);
-    start..(start + length.min(line)).min(text.len())
+    let length = location.span().byte_len().map_or(1, |length| length as usize);
+    within_line(start.unwrap_or_else(|| offset_of(location, text)), length, text)
 }
 
-/// The byte at a line and column; errors of syntax have no more.
+/// Bytes of the text, at least one where there is one; what spans several lines is shown by its first.
+pub fn within_line(start: usize, length: usize, text: &str) -> Range<usize> {
+    let mut start = start.min(text.len());
+    while !text.is_char_boundary(start) {
+        start -= 1;
+    }
+    let length = length.max(1).min(text.len() - start);
+    let line = text.as_bytes()[start..start + length].iter().position(|&byte| byte == b'\n');
+    start..start + line.map_or(length, |line| line.max(1))
+}
+
+/// The byte at a line and column.
 fn offset_of(location: Location, text: &str) -> usize {
     let line = usize::try_from(location.line()).unwrap_or(1).max(1);
     let column = usize::try_from(location.column()).unwrap_or(1).max(1);
