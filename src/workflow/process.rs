@@ -4,9 +4,6 @@
 //! a command costs no thread and no sleep. The command leads a session and a group of its own. When
 //! its shell has ended, what it left in the background is killed ([`orphans`]), and what is still in the
 //! pipes is read without waiting for their end. When the runner is killed, the [`guard`] kills.
-//!
-//! The parent-death signal comes second. It reaches the shell only, and it comes when the *thread*
-//! that started the command ends: hence one call starts the command and waits for it.
 
 mod guard;
 mod lines;
@@ -14,16 +11,17 @@ mod orphans;
 mod pipe;
 mod running;
 mod session;
+mod spawn;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use rustix::event::Timespec;
-use rustix::process::{Signal, set_parent_process_death_signal, setsid};
+use rustix::process::Signal;
 
 use self::guard::Guarded;
 pub use self::pipe::{Output, Stream};
@@ -97,29 +95,8 @@ impl ShellCommand<'_> {
     fn start(&self) -> io::Result<Running> {
         orphans::adopt();
         let guarded = Guarded::new();
-        let announce = guarded.announcement();
-        let mut command = Command::new("sh");
-        command
-            .args(["-e", "-c", self.command])
-            .current_dir(self.folder)
-            .env_clear()
-            .envs(PASSED_ON.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
-            .envs(self.environment)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        // SAFETY: between fork and exec only system calls are made (setsid, getpid, write, prctl): all
-        // are async-signal-safe, none allocates, and the closure touches no memory but its own.
-        #[expect(unsafe_code, reason = "only the child can name its session, its guard and its last signal")]
-        unsafe {
-            command.pre_exec(move || {
-                setsid()?;
-                announce();
-                Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
-            });
-        }
         let own_memory = memory_handed_on();
-        Running::new(command.spawn()?, guarded, own_memory)
+        Running::new(spawn::spawn(self, &guarded)?, guarded, own_memory)
     }
 }
 

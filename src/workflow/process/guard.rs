@@ -6,18 +6,17 @@
 //! pipe the guard kills what is left. One guard serves the whole process. It has a group of its own
 //! and ignores the terminal's signals, so that it outlives what ends the runner, by milliseconds.
 //!
-//! * A command says its number itself, between fork and exec, while it still holds the pipe open: at
-//!   no moment is there a command of which the guard does not know.
+//! * A command says its number itself, while it still holds the pipe open: at no moment is there a
+//!   command of which the guard does not know.
 //! * The runner keeps the reading end too, and writes without waiting: a guard that is gone, or slow,
-//!   neither ends nor delays a command. The parent-death signal is left then.
+//!   neither ends nor delays a command.
 
 use std::io::{self, PipeReader, PipeWriter};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-use rustix::process::getpid;
 
 /// Reads the pipe; kept as a file so that editors and linters know it as a script.
 const SCRIPT: &str = include_str!("guard.sh");
@@ -80,75 +79,21 @@ impl Guarded {
         Self { guard: Guard::of_this_process(), number: NEXT.fetch_add(1, Ordering::Relaxed) }
     }
 
-    /// What the command itself calls between fork and exec: it tells the guard who it is.
-    ///
-    /// The closure is async-signal-safe: it touches only its own bytes, and calls `getpid` and `write`.
-    pub fn announcement(&self) -> impl Fn() + Send + Sync + 'static {
-        let guard = self.guard;
-        let beginning = Line::new().text(b"+ ").number(self.number).text(b" ");
-        move || {
-            if let Some(guard) = guard {
-                let pid = u64::from(getpid().as_raw_nonzero().get().unsigned_abs());
-                guard.say(beginning.number(pid).text(b"\n").bytes());
-            }
-        }
+    /// The number under which the command announces itself.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Where it does so.
+    pub fn pipe(&self) -> Option<RawFd> {
+        self.guard.map(|guard| guard.to_guard.as_raw_fd())
     }
 }
 
 impl Drop for Guarded {
     fn drop(&mut self) {
         if let Some(guard) = self.guard {
-            guard.say(Line::new().text(b"- ").number(self.number).text(b"\n").bytes());
+            guard.say(format!("- {}\n", self.number).as_bytes());
         }
-    }
-}
-
-/// A line put together without allocation; two numbers of twenty digits fit.
-#[derive(Clone, Copy)]
-struct Line {
-    bytes: [u8; 48],
-    length: usize,
-}
-
-impl Line {
-    const fn new() -> Self {
-        Self { bytes: [0; 48], length: 0 }
-    }
-
-    fn text(mut self, text: &[u8]) -> Self {
-        for byte in text {
-            self.bytes[self.length] = *byte;
-            self.length += 1;
-        }
-        self
-    }
-
-    fn number(self, number: u64) -> Self {
-        let mut digits = [0; 20];
-        let (mut first, mut rest) = (digits.len(), number);
-        loop {
-            first -= 1;
-            digits[first] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                return self.text(&digits[first..]);
-            }
-        }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_longest_line_fits() {
-        let line = Line::new().text(b"+ ").number(u64::MAX).text(b" ").number(u64::MAX).text(b"\n");
-        assert_eq!(line.bytes(), format!("+ {0} {0}\n", u64::MAX).as_bytes());
-        assert_eq!(Line::new().number(0).bytes(), b"0");
     }
 }

@@ -3,15 +3,14 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::Child;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use wait4::{ResUse, Wait4};
 
 use super::guard::Guarded;
 use super::pipe::{Output, Pipe, Stream};
+use super::spawn::{self, Spawned, Used};
 use super::{Ended, orphans, session};
 use crate::workflow::kind::Usage;
 
@@ -19,8 +18,8 @@ use crate::workflow::kind::Usage;
 pub struct Running {
     /// Process, group and session at once.
     pub pid: Pid,
-    /// Until it is waited for: so long its number is given to nobody else.
-    child: Option<Child>,
+    /// Until then its number is given to nobody else.
+    waited_for: bool,
     process: Option<OwnedFd>,
     /// Whether its shell has ended; others of its session may live on.
     pub exited: bool,
@@ -32,12 +31,10 @@ pub struct Running {
 
 impl Running {
     /// Takes over a command that has just been started; on an error it is killed.
-    pub fn new(mut child: Child, guarded: Guarded, own_memory: u64) -> io::Result<Self> {
-        let stdout = child.stdout.take().map(|pipe| (Stream::Stdout, OwnedFd::from(pipe)));
-        let stderr = child.stderr.take().map(|pipe| (Stream::Stderr, OwnedFd::from(pipe)));
+    pub fn new(spawned: Spawned, guarded: Guarded, own_memory: u64) -> io::Result<Self> {
         let mut running = Self {
-            pid: Pid::from_child(&child),
-            child: Some(child),
+            pid: spawned.pid,
+            waited_for: false,
             process: None,
             exited: false,
             pipes: Vec::new(),
@@ -45,7 +42,7 @@ impl Running {
             guarded: Some(guarded),
         };
         running.process = Some(pidfd_open(running.pid, PidfdFlags::empty())?);
-        for (stream, source) in [stdout, stderr].into_iter().flatten() {
+        for (stream, source) in [(Stream::Stdout, spawned.stdout), (Stream::Stderr, spawned.stderr)] {
             running.pipes.push(Pipe::new(stream, source)?);
         }
         Ok(running)
@@ -81,23 +78,24 @@ impl Running {
 
     /// Waits for the shell, which has ended, and forgets it.
     pub fn reap(mut self) -> io::Result<Ended> {
-        let used = self.wait().expect("it is waited for here or in `drop`, which comes after")?;
-        let time = used.rusage.utime + used.rusage.stime;
-        let peak_memory_bytes = if used.rusage.maxrss > self.own_memory { used.rusage.maxrss } else { 0 };
-        Ok(Ended { status: used.status, usage: Usage { peak_memory_bytes, cpu_seconds: time.as_secs_f64() } })
+        let used = self.wait()?;
+        let peak_memory_bytes =
+            if used.peak_memory_bytes > self.own_memory { used.peak_memory_bytes } else { 0 };
+        let usage = Usage { peak_memory_bytes, cpu_seconds: used.time.as_secs_f64() };
+        Ok(Ended { status: used.status, usage })
     }
 
-    fn wait(&mut self) -> Option<io::Result<ResUse>> {
-        let child = self.child.take()?;
+    fn wait(&mut self) -> io::Result<Used> {
         // The guard must forget its number before the system may give it to somebody else.
         self.guarded = None;
-        Some(child.wait4())
+        self.waited_for = true;
+        spawn::wait(self.pid)
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if self.child.is_some() {
+        if !self.waited_for {
             session::kill(self.pid);
             orphans::end(self.pid);
             let _ = self.wait();
@@ -105,8 +103,8 @@ impl Drop for Running {
     }
 }
 
-/// What a child's peak is at least: a fork begins with the runner's private memory, and the kernel
-/// counts that, though exec gives it up at once. With some room for what changes meanwhile.
+/// What a child's peak is at least: it begins with the runner's memory, and the kernel counts that,
+/// though it gives it up at once. With some room for what changes meanwhile.
 pub fn memory_handed_on() -> u64 {
     let pages = || -> Option<u64> {
         let text = fs::read_to_string("/proc/self/statm").ok()?;
