@@ -17,7 +17,7 @@ use crate::workflow::fault::Fault;
 use crate::workflow::files::FilesError;
 use crate::workflow::source::Span;
 use crate::workflow::spec::units;
-use crate::workflow::store::collect::{Garbage, Policy};
+use crate::workflow::store::collect::{Garbage, KEEP_RUNS, Policy};
 use crate::workflow::store::survey::Problem;
 use crate::workflow::yaml::{Node, Value};
 
@@ -67,9 +67,6 @@ Examples:
     },
 }
 
-/// Records of runs that stay when nothing else is said.
-const KEEP_RUNS: usize = 100;
-
 #[derive(Debug, Error, Diagnostic)]
 #[error("{n} {} found", if *n == 1 { "problem was" } else { "problems were" })]
 #[diagnostic(help(
@@ -103,7 +100,11 @@ fn time(text: &str) -> Result<Duration, String> {
     written(text, units::duration)
 }
 
-fn size(text: &str) -> Result<u64, String> {
+/// A size as people write it.
+///
+/// # Errors
+/// When it is none.
+pub fn size(text: &str) -> Result<u64, String> {
     written(text, units::memory)
 }
 

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use super::project::PipelineArgs;
 use super::{CommandError, forecasts};
-use crate::console::{self, LogFormat};
+use crate::console::{self, LogFormat, bytes};
 use crate::workflow::decide::Force;
 use crate::workflow::event::Listener;
 use crate::workflow::executor::{self, Options, World};
@@ -68,6 +68,11 @@ pub struct RunArgs {
     /// Start the steps that serve when everything else is done, until Ctrl-C
     #[arg(long)]
     serve: bool,
+
+    /// Results that no release needs go when the store grows beyond this: what is cheapest to make
+    /// again per byte first
+    #[arg(long, env = "RECSYS_CACHE_SIZE", value_name = "SIZE", default_value = "50GiB", value_parser = super::cache::size)]
+    cache_size: u64,
 
     /// How to tell of the run
     #[arg(long, env = "RECSYS_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
@@ -125,6 +130,17 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
         World { root, store: &project.store, run: &name, logs: &logs, listener: &listeners, stop: &stop };
     let tally = executor::run(plan, &options, &world).map_err(CommandError::failed)?;
     project.keep_plan();
+    if tally.finished > 0 {
+        match project.store.keep_under(args.cache_size) {
+            Ok(0) => {}
+            Ok(removed) => console::remark(&format!(
+                "the store was over {}: results of {} that are cheap to make again were removed",
+                bytes(args.cache_size),
+                bytes(removed)
+            )),
+            Err(error) => tracing::warn!("the store could not be collected: {error}"),
+        }
+    }
     match tally {
         tally if tally.is_stopped() => Err(CommandError::Stopped(signal.load(Ordering::Relaxed))),
         tally if tally.failed > 0 => Err(CommandError::StepFailed),

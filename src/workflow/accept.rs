@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::decide::{Ground, Outputs};
+use super::decide::{Ground, InputsError, Outputs};
 use super::digest::Digest;
 use super::files::FilesError;
 use super::fingerprint::Fingerprint;
@@ -34,6 +34,10 @@ pub enum AcceptError {
     #[error("the inputs of the step are not known")]
     #[diagnostic(help("run what comes before it first: `recsys run --until STEP`"))]
     InputsUnknown,
+    /// An input cannot be read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Inputs(#[from] InputsError),
     /// The disk refused.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -3,11 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use miette::Diagnostic;
+use thiserror::Error;
+
 use super::digest::Digest;
 use super::event::{Reason, Reused};
 use super::files::FilesError;
 use super::fingerprint::{Change, Fingerprint, RunKey};
 use super::plan::{Plan, PlannedStep, Source};
+use super::probe::ProbeError;
 use super::release::{Release, Released};
 use super::store::{Lookup, Object, StepResult, Store};
 
@@ -48,6 +52,17 @@ pub enum Decision {
     Restore(Box<StepResult>, Reused),
     /// It has to run.
     Run(RunKey, Reason),
+}
+
+/// Why the inputs of a step are not known.
+#[derive(Debug, Error, Diagnostic)]
+#[error(transparent)]
+#[diagnostic(transparent)]
+pub enum InputsError {
+    /// A file cannot be read.
+    Files(#[from] FilesError),
+    /// A command of `fingerprint:` failed.
+    Probe(#[from] ProbeError),
 }
 
 /// What decisions are made from.
@@ -112,8 +127,8 @@ impl Ground<'_> {
     /// The digests of a step's inputs; `made` has those of the steps before it.
     ///
     /// # Errors
-    /// When a file cannot be read; `Ok(None)` when a step before it has not run yet.
-    pub fn inputs(&self, position: usize, made: &[Option<Outputs>]) -> Result<Option<Inputs>, FilesError> {
+    /// When a file cannot be read or a command of `fingerprint:` fails; `Ok(None)` when a step before it has not run yet.
+    pub fn inputs(&self, position: usize, made: &[Option<Outputs>]) -> Result<Option<Inputs>, InputsError> {
         let mut inputs = Inputs::new();
         for input in &self.plan.steps[position].inputs {
             let digest = match &input.source {
@@ -126,6 +141,11 @@ impl Ground<'_> {
                 Source::File(path) => self.store.digests().digest(&self.root.join(path))?,
             };
             inputs.insert(input.label(), digest);
+        }
+        let step = &self.plan.steps[position];
+        for command in &step.probes {
+            // A name that no port has.
+            inputs.insert(format!("$ {command}"), self.store.probed(command, self.root, &step.environment)?);
         }
         Ok(Some(inputs))
     }

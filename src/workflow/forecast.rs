@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::decide::{Decision, Ground, Outputs};
+use super::decide::{Decision, Ground, InputsError, Outputs};
 use super::digest::Digest;
 use super::event::{Reason, Reused};
-use super::files::FilesError;
 use super::fingerprint::Change;
 use super::plan::Source;
 use super::release::Release;
@@ -54,7 +53,7 @@ pub fn forecast(
     ground: &Ground<'_>,
     selected: &BTreeSet<usize>,
     release: &Release,
-) -> Result<Vec<Option<Forecast>>, FilesError> {
+) -> Result<Vec<Option<Forecast>>, InputsError> {
     let steps = &ground.plan.steps;
     let known = LazyCell::new(|| ground.store.definitions());
     let mut made: Vec<Option<Outputs>> = vec![None; steps.len()];

@@ -18,6 +18,7 @@ pub mod history;
 pub mod kind;
 pub mod parameters;
 pub mod plan;
+pub mod probe;
 pub mod process;
 pub mod release;
 pub mod render;

@@ -61,6 +61,8 @@ pub struct PlannedStep {
     pub dependencies: Vec<usize>,
     /// Declared environment.
     pub environment: BTreeMap<String, String>,
+    /// Commands whose output enters the fingerprint.
+    pub probes: Vec<String>,
     /// Threads that it occupies, when it says so.
     pub threads: Option<usize>,
     /// Memory that it occupies in bytes, when it says so.

@@ -75,6 +75,8 @@ pub struct StepSpec {
     pub needs: Vec<Placed<String>>,
     /// Declared environment variables and their values.
     pub environment: BTreeMap<String, String>,
+    /// Commands whose output enters the fingerprint.
+    pub probes: Vec<String>,
     /// Threads that it occupies.
     pub threads: Option<usize>,
     /// Memory that it occupies, in bytes.

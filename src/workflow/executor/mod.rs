@@ -19,7 +19,7 @@ use std::time::Instant;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::decide::{Force, Ground, Outputs};
+use super::decide::{Force, Ground, InputsError, Outputs};
 use super::event::{Event, Listener, Tally};
 use super::files::FilesError;
 use super::plan::{Plan, Source};
@@ -76,6 +76,10 @@ pub enum RunError {
     #[error("{}", if .0.len() == 1 { "an output has no free place" } else { "outputs have no free place" })]
     #[diagnostic(code(recsys::run::no_place))]
     NoPlace(#[related] Vec<Foreign>),
+    /// The inputs of a step are not known.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Inputs(#[from] InputsError),
     /// The disk refused.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -104,6 +104,7 @@ pub fn resolve(spec: &Spec, kinds: &'static [Kind], root: &Path, faults: &mut Ve
             outputs,
             dependencies: dependencies.clone(),
             environment: step.environment.clone(),
+            probes: step.probes.clone(),
             threads: step.threads,
             memory: step.memory,
             timeout: step.timeout,

@@ -48,6 +48,9 @@ pub struct StepFile {
     /// Names of environment variables that the step may see; their values enter the fingerprint.
     #[schemars(example = ["AWS_REGION"])]
     env: Option<Vec<String>>,
+    /// Commands whose output enters the fingerprint, such as the versions of tools.
+    #[schemars(example = ["python3 --version"])]
+    fingerprint: Option<Vec<String>>,
     /// What the step occupies while it runs.
     resources: Option<Resources>,
     /// The step is stopped after this time: `500ms`, `90s`, `15m`, `2h`, `1d`.

@@ -49,7 +49,8 @@ impl<'a> Builder<'a> {
         };
         let [uses, inputs, outputs, with, needs] =
             ["uses", "inputs", "outputs", "with", "needs"].map(&mut part);
-        let [env, resources, timeout, retries] = ["env", "resources", "timeout", "retries"].map(&mut part);
+        let [env, fingerprint, resources, timeout, retries] =
+            ["env", "fingerprint", "resources", "timeout", "retries"].map(&mut part);
 
         let kind = match (&uses, node.given("run")) {
             (Some(uses), _) if uses.value != Value::Unknown => {
@@ -124,6 +125,7 @@ impl<'a> Builder<'a> {
             parameters,
             needs,
             environment,
+            probes: items(fingerprint.as_ref()).into_iter().map(|command| command.value).collect(),
             threads,
             memory,
             timeout,

@@ -11,6 +11,15 @@ use serde::Serialize;
 use super::survey::{FoundResult, Survey, entries};
 use super::{LAYOUT, Store};
 use crate::workflow::digest::Digest;
+use crate::workflow::files::FilesError;
+
+/// Records of runs that stay when nothing else is said.
+pub const KEEP_RUNS: usize = 100;
+/// How often the size of the store is looked at without being asked.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(24 * 3600);
+
+/// Plans that were kept so long ago go.
+const OLD_PLAN: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// What to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +116,26 @@ impl Store {
         garbage.runs.iter().chain(&garbage.leftovers).try_for_each(|path| remove(path))
     }
 
+    /// Keeps the store under a size after a run, unless it was looked at within a day or another run is
+    /// at work; how many bytes went.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn keep_under(&self, max_size: u64) -> Result<u64, FilesError> {
+        let stamp = self.folder.join("collected");
+        let looked_at = fs::metadata(&stamp).and_then(|metadata| metadata.modified());
+        if looked_at.is_ok_and(|time| time.elapsed().is_ok_and(|age| age < BETWEEN_LOOKS)) {
+            return Ok(0);
+        }
+        let Some(_alone) = self.close()? else { return Ok(0) };
+        let policy = Policy { older_than: None, max_size: Some(max_size), keep_runs: KEEP_RUNS };
+        let garbage = self.garbage(&self.survey(), &policy, SystemTime::now());
+        self.remove(&garbage)
+            .and_then(|()| fs::write(&stamp, ""))
+            .map_err(FilesError::new("collect", &self.folder))?;
+        Ok(garbage.bytes)
+    }
+
     /// With the store closed every staging folder is that of a dead run.
     fn leftovers(&self) -> Vec<PathBuf> {
         let parent = self.folder.parent().unwrap_or(&self.folder);
@@ -116,7 +145,11 @@ impl Store {
             digits && name != LAYOUT && path.is_dir()
         };
         let mut leftovers: Vec<PathBuf> = entries(parent).into_iter().filter(is_layout).collect();
-        leftovers.extend(["staging", "plans"].iter().flat_map(|part| entries(&self.folder.join(part))));
+        leftovers.extend(entries(&self.folder.join("staging")));
+        let age =
+            |path: &PathBuf| fs::metadata(path).and_then(|metadata| metadata.modified()).ok()?.elapsed().ok();
+        let plans = entries(&self.folder.join("plans"));
+        leftovers.extend(plans.into_iter().filter(|path| age(path).is_some_and(|age| age > OLD_PLAN)));
         leftovers
     }
 }

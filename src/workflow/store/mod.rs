@@ -12,7 +12,7 @@ mod result;
 mod staging;
 pub mod survey;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -28,6 +28,7 @@ use super::digests::{self, Digests};
 use super::files::FilesError;
 use super::fingerprint::{Fingerprint, RunKey};
 use super::kind::Notes;
+use super::probe::{self, ProbeError};
 
 pub use lock::{KeyLock, Lock};
 pub use result::{Object, StepResult};
@@ -46,6 +47,8 @@ pub struct Store {
     digests: Digests,
     /// Files written since the last [`Store::sync`].
     unsynced: Mutex<Vec<PathBuf>>,
+    /// What commands of `fingerprint:` said to this process; each is asked once.
+    probed: Mutex<HashMap<String, Digest>>,
 }
 
 /// What a lookup found.
@@ -97,7 +100,7 @@ impl Store {
     pub fn open(folder: &Path) -> Self {
         let folder = folder.join(LAYOUT);
         let digests = Digests::open(&folder);
-        Self { folder, digests, unsynced: Mutex::default() }
+        Self { folder, digests, unsynced: Mutex::default(), probed: Mutex::default() }
     }
 
     /// Makes the folders that are missing.
@@ -117,6 +120,26 @@ impl Store {
     /// The folder of everything.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The digest of what a command of `fingerprint:` says.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn probed(
+        &self,
+        command: &str,
+        root: &Path,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Digest, ProbeError> {
+        let words = format!("{command}\0{environment:?}");
+        let mut probed = self.probed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(digest) = probed.get(&words) {
+            return Ok(*digest);
+        }
+        let digest = probe::ask(command, root, environment)?;
+        probed.insert(words, digest);
+        Ok(digest)
     }
 
     /// Digests of files inside and outside of the store.
