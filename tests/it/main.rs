@@ -12,6 +12,7 @@ mod cache;
 mod catboost;
 mod contracts;
 mod crash;
+mod determinism;
 mod graph;
 mod history;
 mod include;

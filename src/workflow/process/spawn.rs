@@ -7,14 +7,13 @@
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawnp};
-use nix::sys::signal::{SigSet, Signal};
 use rustix::process::Pid;
 
 use super::ShellCommand;
@@ -45,30 +44,70 @@ pub fn spawn(command: &ShellCommand<'_>, guarded: &Guarded) -> io::Result<Spawne
     let (stderr, stderr_of_child) = io::pipe()?;
     let nothing = File::options().read(true).write(true).open("/dev/null")?;
     let stdin = guarded.pipe().unwrap_or(nothing.as_raw_fd());
-    let mut actions = PosixSpawnFileActions::init()?;
-    let ends = [stdin, stdout_of_child.as_raw_fd(), stderr_of_child.as_raw_fd()];
-    for (number, end) in (0..).zip(ends) {
-        actions.add_dup2(end, number)?;
-    }
-    let mut attributes = PosixSpawnAttr::init()?;
-    let session = PosixSpawnFlags::from_bits_retain(i32::from(libc::POSIX_SPAWN_SETSID));
-    let signals = PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK;
-    attributes.set_flags(session | signals)?;
-    // This process ignores it, which a command would inherit.
-    let mut default = SigSet::empty();
-    default.add(Signal::SIGPIPE);
-    attributes.set_sigdefault(&default)?;
-    attributes.set_sigmask(&SigSet::empty())?;
-
     let script = format!("{FIRST}{}", command.command);
     let number = guarded.number().to_string();
     let folder = command.folder.as_os_str();
     let words = ["sh", "-e", "-c", &script, "sh", &number].map(OsStr::new);
     let words = words.into_iter().chain([folder]).map(c_string).collect::<io::Result<Vec<CString>>>()?;
-    let pid = posix_spawnp(c"sh", &actions, &attributes, &words, &environment(command)?)?;
-    let pid =
-        Pid::from_raw(pid.as_raw()).ok_or_else(|| io::Error::other("the shell has no process number"))?;
+    let ends = [stdin, stdout_of_child.as_raw_fd(), stderr_of_child.as_raw_fd()];
+    let pid = posix_spawn(&words, &environment(command)?, ends)?;
     Ok(Spawned { pid, stdout: stdout.into(), stderr: stderr.into() })
+}
+
+/// Starts `sh` with these words in a session of its own; `ends` become its standard input, output and
+/// error. Signals are as a program expects them at its start.
+#[expect(unsafe_code, reason = "std forks for a session of its own, and copies the tables of all memory")]
+fn posix_spawn(words: &[CString], environment: &[CString], ends: [RawFd; 3]) -> io::Result<Pid> {
+    let pointers = |texts: &[CString]| -> Vec<*mut libc::c_char> {
+        texts.iter().map(|text| text.as_ptr().cast_mut()).chain([std::ptr::null_mut()]).collect()
+    };
+    let (words, environment) = (pointers(words), pointers(environment));
+    let checked = |code: i32| if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) };
+    let mut pid = 0;
+    // SAFETY: actions and attributes are initialised before they are used and destroyed once, whatever
+    // happens between; the lists end with a null pointer and lead to texts that outlive the call, which
+    // does not change them; sets of signals are plain values that `sigemptyset` initialises.
+    unsafe {
+        let mut actions = MaybeUninit::uninit();
+        checked(libc::posix_spawn_file_actions_init(actions.as_mut_ptr()))?;
+        let mut attributes = MaybeUninit::uninit();
+        let mut spawned = checked(libc::posix_spawnattr_init(attributes.as_mut_ptr()));
+        if spawned.is_ok() {
+            let mut none = MaybeUninit::uninit();
+            libc::sigemptyset(none.as_mut_ptr());
+            // This process ignores it, which a command would inherit.
+            let mut default = none;
+            libc::sigaddset(default.as_mut_ptr(), libc::SIGPIPE);
+            let flags = libc::POSIX_SPAWN_SETSID
+                | (libc::POSIX_SPAWN_SETSIGDEF | libc::POSIX_SPAWN_SETSIGMASK) as libc::c_short;
+            spawned = checked(libc::posix_spawnattr_setflags(attributes.as_mut_ptr(), flags))
+                .and_then(|()| {
+                    checked(libc::posix_spawnattr_setsigdefault(attributes.as_mut_ptr(), default.as_ptr()))
+                })
+                .and_then(|()| {
+                    checked(libc::posix_spawnattr_setsigmask(attributes.as_mut_ptr(), none.as_ptr()))
+                });
+            for (number, end) in (0..).zip(ends) {
+                spawned = spawned.and_then(|()| {
+                    checked(libc::posix_spawn_file_actions_adddup2(actions.as_mut_ptr(), end, number))
+                });
+            }
+            spawned = spawned.and_then(|()| {
+                checked(libc::posix_spawnp(
+                    &mut pid,
+                    c"sh".as_ptr(),
+                    actions.as_ptr(),
+                    attributes.as_ptr(),
+                    words.as_ptr(),
+                    environment.as_ptr(),
+                ))
+            });
+            libc::posix_spawnattr_destroy(attributes.as_mut_ptr());
+        }
+        libc::posix_spawn_file_actions_destroy(actions.as_mut_ptr());
+        spawned?;
+    }
+    Pid::from_raw(pid).ok_or_else(|| io::Error::other("the shell has no process number"))
 }
 
 /// The environment as the shell takes it.
