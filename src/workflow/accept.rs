@@ -87,6 +87,6 @@ pub fn accept(ground: &Ground<'_>, position: usize) -> Result<BTreeMap<PathBuf, 
     release.place(store, &staging, step, Released::new(step, result))?;
     store.sync()?;
     release.save()?;
-    release.publish()?;
+    release.publish(store)?;
     Ok(taken)
 }

@@ -56,27 +56,41 @@ fn help(error: &io::Error) -> &'static str {
 /// # Errors
 /// When the disk refuses; the old file is still there then.
 pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), FilesError> {
+    write_through(path.parent().unwrap_or(Path::new(".")), path, bytes)
+}
+
+/// The same by way of another folder of the file system, where a file that a kill leaves disturbs
+/// nobody; on another file system it is written beside `path` all the same.
+///
+/// # Errors
+/// When the disk refuses; the old file is still there then.
+pub fn write_through(scratch: &Path, path: &Path, bytes: &[u8]) -> Result<(), FilesError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let write = || -> io::Result<()> {
         fs::create_dir_all(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(scratch)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
         sync_folder(folder)
     };
-    write().map_err(FilesError::new("write", path))
+    match write() {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices && scratch != folder => {
+            write_durably(path, bytes)
+        }
+        written => written.map_err(FilesError::new("write", path)),
+    }
 }
 
-/// Writes JSON as [`write_durably`] does.
+/// Writes JSON as [`write_through`] does.
 ///
 /// # Errors
 /// When the disk refuses; the old file is still there then.
-pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), FilesError> {
+pub fn write_json<T: Serialize>(scratch: &Path, path: &Path, value: &T) -> Result<(), FilesError> {
     let text = serde_json::to_vec_pretty(value).map_err(io::Error::from);
     let mut text = text.map_err(FilesError::new("write", path))?;
     text.push(b'\n');
-    write_durably(path, &text)
+    write_through(scratch, path, &text)
 }
 
 /// Reads JSON; a missing, torn or foreign file is as good as none.

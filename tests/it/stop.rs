@@ -300,7 +300,7 @@ fn a_second_run_waits_and_runs_nothing_twice() {
     project.write("text.txt", "one\n");
     let first = begun(&project);
     let second = project.run(&[]);
-    second.says("another run is at work in this project; waiting for it to end");
+    second.says("of this pipeline is at work; waiting for it and showing what it does");
     assert!(second.ran().is_empty());
     assert_eq!(first.ended().ran(), ["slow"]);
 }

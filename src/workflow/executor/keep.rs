@@ -137,7 +137,7 @@ impl Run<'_> {
         self.release.retain(|name| names.contains(name));
         self.world.store.sync()?;
         self.release.save()?;
-        self.release.publish()?;
+        self.release.publish(self.world.store)?;
         Ok(())
     }
 

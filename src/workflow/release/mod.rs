@@ -206,11 +206,11 @@ impl Release {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn publish(&mut self) -> Result<(), FilesError> {
+    pub fn publish(&mut self, store: &Store) -> Result<(), FilesError> {
         let path = self.root.join("artifacts").join(format!("manifest.{}.json", self.pipeline));
         if self.unpublished || (!path.exists() && !self.state.steps.is_empty()) {
             let manifest = Manifest { pipeline: self.pipeline.clone(), steps: self.state.steps.clone() };
-            write_json(&path, &manifest)?;
+            write_json(store.folder(), &path, &manifest)?;
             self.unpublished = false;
         }
         Ok(())
@@ -223,5 +223,7 @@ pub fn text_of(path: &Path) -> Cow<'_, str> {
 }
 
 fn files_in(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
+    let names = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    // A name with a dot is that of a file which a killed run had not finished.
+    names.filter(|path| path.file_name().is_some_and(|name| !name.as_encoded_bytes().starts_with(b".")))
 }

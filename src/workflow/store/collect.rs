@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use super::survey::{FoundResult, Survey, entries};
+use super::survey::{FoundResult, Survey, entries, is_unfinished};
 use super::{LAYOUT, Store};
 use crate::workflow::digest::Digest;
 use crate::workflow::files::FilesError;
@@ -146,6 +146,10 @@ impl Store {
         };
         let mut leftovers: Vec<PathBuf> = entries(parent).into_iter().filter(is_layout).collect();
         leftovers.extend(entries(&self.folder.join("staging")));
+        for folder in [self.folder.clone(), self.folder.join("releases"), self.folder.join("plans")] {
+            let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+            leftovers.extend(files.filter(|path| is_unfinished(path)));
+        }
         let age =
             |path: &PathBuf| fs::metadata(path).and_then(|metadata| metadata.modified()).ok()?.elapsed().ok();
         let plans = entries(&self.folder.join("plans"));

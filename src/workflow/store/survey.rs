@@ -186,10 +186,16 @@ fn named(path: &Path) -> Option<Digest> {
     Digest::from_hex(&format!("{folder}{}", path.file_name()?.to_str()?))
 }
 
+/// Whether a file bears the name of one that a killed run had not finished.
+pub fn is_unfinished(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
 /// The entries of a folder in the order of their names.
 pub fn entries(folder: &Path) -> Vec<PathBuf> {
     let mut entries: Vec<PathBuf> =
         fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    entries.retain(|path| !is_unfinished(path));
     entries.sort();
     entries
 }
