@@ -33,8 +33,9 @@ pub struct AcceptArgs {
 
 #[derive(Debug, Error, Diagnostic)]
 #[error("`{step}` cannot be accepted while `{before}` before it is not up to date")]
-#[diagnostic(help("run what comes before it first: `recsys run --until {before}`"))]
+#[diagnostic(help("run what comes before it first: `recsys run {} --until {before}`", pipeline.display()))]
 struct NotUpToDate {
+    pipeline: std::path::PathBuf,
     step: String,
     before: String,
 }
@@ -53,7 +54,11 @@ pub fn accept_step(args: &AcceptArgs, root: &Path) -> Result<(), CommandError> {
     for &step in &before {
         if !matches!(forecasts[step], Some(Forecast::Hit { restores: false, .. })) {
             let before = workspace.plan.steps[step].name.clone();
-            return Err(CommandError::failed(NotUpToDate { step: args.step.clone(), before }));
+            return Err(CommandError::failed(NotUpToDate {
+                pipeline: workspace.plan.path.clone(),
+                step: args.step.clone(),
+                before,
+            }));
         }
     }
     let force = Force::Nothing;

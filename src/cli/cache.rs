@@ -148,6 +148,11 @@ fn stats(root: &Path, format: Format) -> Result<(), CommandError> {
 
 fn verify(root: &Path, repair: bool, format: Format) -> Result<(), CommandError> {
     let store = store(root);
+    // What a run makes good meanwhile must not be removed afterwards.
+    let _alone = match repair && store.folder().is_dir() {
+        true => Some(store.close().map_err(CommandError::failed)?.ok_or(CommandError::failed(Busy))?),
+        false => None,
+    };
     let survey = store.survey();
     let size: u64 = survey.objects.values().sum();
     let bar = ProgressBar::new(size).with_style(
@@ -169,11 +174,10 @@ fn verify(root: &Path, repair: bool, format: Format) -> Result<(), CommandError>
         return Ok(());
     }
     if repair {
-        let _alone = store.close().map_err(CommandError::failed)?.ok_or(CommandError::failed(Busy))?;
-        let removed = store.remove_damaged(&problems);
-        let removed =
-            removed.map_err(FilesError::new("repair", store.folder())).map_err(CommandError::failed)?;
-        console::say(&format!("{removed} damaged files removed; the next run makes what it needs again\n"));
+        let repaired = store.repair(&problems).map_err(CommandError::failed)?;
+        console::say(&format!(
+            "{repaired} of them removed or forgotten; the next run makes or restores what it needs\n"
+        ));
         return Ok(());
     }
     Err(CommandError::failed(Unsound { n: problems.len() }))
@@ -182,7 +186,9 @@ fn verify(root: &Path, repair: bool, format: Format) -> Result<(), CommandError>
 fn told(problem: &Problem) -> String {
     match problem {
         Problem::DamagedObject { path } => format!("damaged: `{}`", path.display()),
-        Problem::UnreadableResult { path } => format!("unreadable: `{}`", path.display()),
+        Problem::UnreadableResult { path } | Problem::UnreadableRelease { path } => {
+            format!("unreadable: `{}`", path.display())
+        }
         Problem::MissingObject { result, output } => {
             format!("the output `{output}` of the result `{}` is missing or damaged", result.display())
         }

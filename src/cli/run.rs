@@ -102,6 +102,7 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
     project.check_files(&selected)?;
     let force = force(&forced, plan)?;
     if args.dry_run {
+        executor::check(plan, &selected, &project.store, root).map_err(CommandError::failed)?;
         let forecasts = project.forecast(&selected, &force)?;
         console::say(&match args.log_format {
             LogFormat::Text => forecasts::text(plan, &forecasts),

@@ -8,9 +8,9 @@ use super::project::PipelineArgs;
 use crate::steps::KINDS;
 use crate::workflow::decide::{Force, Ground};
 use crate::workflow::forecast::{Forecast, forecast};
-use crate::workflow::plan::{Plan, Source, kept};
+use crate::workflow::plan::kept::{self, Origin};
+use crate::workflow::plan::{Plan, Source};
 use crate::workflow::release::Release;
-use crate::workflow::spec::Spec;
 use crate::workflow::store::Store;
 use crate::workflow::values::Scope;
 
@@ -23,7 +23,7 @@ pub struct Workspace {
     root: PathBuf,
     args: PipelineArgs,
     /// Where to keep the plan, and what it was made from, when it is not kept yet.
-    unkept: Option<(PathBuf, Spec)>,
+    unkept: Option<(PathBuf, Origin)>,
 }
 
 /// The store of the project in the folder `root`.
@@ -44,7 +44,7 @@ impl PipelineArgs {
             Some(plan) => (plan, None),
             None => {
                 let (spec, plan) = self.plan(root)?;
-                (plan, Some((path, spec)))
+                (plan, Origin::of(&spec).map(|origin| (path, origin)))
             }
         };
         Ok(Workspace { plan, store, root: root.to_owned(), args: self.clone(), unkept })
@@ -54,8 +54,8 @@ impl PipelineArgs {
 impl Workspace {
     /// Keeps the plan, so that the next command need not read and check the file again.
     pub fn keep_plan(&self) {
-        if let Some((path, spec)) = &self.unkept
-            && let Err(error) = kept::keep(path, spec, &self.plan)
+        if let Some((path, origin)) = &self.unkept
+            && let Err(error) = kept::keep(path, origin, &self.plan)
         {
             tracing::warn!("the plan is not kept: {error}");
         }

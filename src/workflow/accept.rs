@@ -32,7 +32,7 @@ pub enum AcceptError {
     Busy(String),
     /// A step before it has no outputs.
     #[error("the inputs of the step are not known")]
-    #[diagnostic(help("run what comes before it first: `recsys run --until STEP`"))]
+    #[diagnostic(help("run what comes before it first: `recsys run` with `--until` and the step before"))]
     InputsUnknown,
     /// An input cannot be read.
     #[error(transparent)]
@@ -76,7 +76,7 @@ pub fn accept(ground: &Ground<'_>, position: usize) -> Result<BTreeMap<PathBuf, 
         taken.insert(output.path.clone(), digest);
         outputs.insert(output.port.clone(), object);
     }
-    let fingerprint = Fingerprint { definition: step.definition(), inputs };
+    let fingerprint = Fingerprint { definition: plan.definition(position), inputs };
     let notes =
         Notes { warnings: vec!["accepted by hand, not made by the step".to_owned()], ..Notes::default() };
     let result = StepResult::new(fingerprint, outputs, notes, 0.0);

@@ -10,7 +10,7 @@ use super::digest::Digest;
 use super::event::{Reason, Reused};
 use super::files::FilesError;
 use super::fingerprint::{Change, Fingerprint, RunKey};
-use super::plan::{Plan, PlannedStep, Source};
+use super::plan::{Plan, Source};
 use super::probe::ProbeError;
 use super::release::{Release, Released};
 use super::store::{Lookup, Object, StepResult, Store};
@@ -100,7 +100,7 @@ impl Ground<'_> {
         match self.store.lookup(&key) {
             Lookup::Hit(result) if unchanged => Decision::Restore(result, Reused::Unchanged),
             Lookup::Hit(result) => {
-                let changes = released.map(|released| self.changes(step, Some(inputs), released));
+                let changes = released.map(|released| self.changes(position, Some(inputs), released));
                 Decision::Restore(result, Reused::Restored { changes: changes.unwrap_or_default() })
             }
             Lookup::Damaged { output } => Decision::Run(key, Reason::Damaged { output }),
@@ -108,15 +108,15 @@ impl Ground<'_> {
                 None => Decision::Run(key, Reason::NeverRun),
                 Some(_) if unchanged => Decision::Run(key, Reason::Evicted),
                 Some(released) => {
-                    Decision::Run(key, Reason::Changed(self.changes(step, Some(inputs), released)))
+                    Decision::Run(key, Reason::Changed(self.changes(position, Some(inputs), released)))
                 }
             },
         }
     }
 
     /// How a step differs from what is released of it, as far as is known.
-    pub fn changes(&self, step: &PlannedStep, inputs: Option<&Inputs>, released: &Released) -> Vec<Change> {
-        let definition = step.definition();
+    pub fn changes(&self, position: usize, inputs: Option<&Inputs>, released: &Released) -> Vec<Change> {
+        let definition = self.plan.definition(position);
         let inputs = inputs.unwrap_or(&released.inputs);
         let present = Fingerprint { definition: definition.clone(), inputs: inputs.clone() };
         let recorded = self.store.recorded(&released.key).map(|result| result.fingerprint);

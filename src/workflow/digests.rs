@@ -96,15 +96,19 @@ impl Digests {
             if let Some(digest) = self.find(&before) {
                 return Ok(digest);
             }
-            let age = SystemTime::now().duration_since(changed(&before)).unwrap_or_default();
-            if age < TICK {
-                std::thread::sleep(TICK.saturating_sub(age));
-                continue;
+            // Nothing for a clock that was set back, or that of another machine: then it is not remembered.
+            let age = SystemTime::now().duration_since(changed(&before)).ok();
+            if let Some(young) = age.and_then(|age| TICK.checked_sub(age)) {
+                std::thread::sleep(young);
             }
+            let before = fs::metadata(path)?;
             let digest = hash(path, before.len())?;
             let after = fs::metadata(path)?;
             if (inode(&after), stamp(&after)) == (inode(&before), stamp(&before)) {
-                self.remember(&after, digest);
+                let settled = SystemTime::now().duration_since(changed(&after)).is_ok_and(|age| age >= TICK);
+                if settled {
+                    self.remember(&after, digest);
+                }
                 return Ok(digest);
             }
         }

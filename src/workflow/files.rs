@@ -1,7 +1,8 @@
 //! Small file operations that leave the old state or the new one, whatever happens in between.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
@@ -68,7 +69,9 @@ pub fn write_through(scratch: &Path, path: &Path, bytes: &[u8]) -> Result<(), Fi
     let folder = path.parent().unwrap_or(Path::new("."));
     let write = || -> io::Result<()> {
         fs::create_dir_all(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(scratch)?;
+        // As any file that is created: others may read it as far as the user's mask lets them.
+        let mut file =
+            tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(scratch)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;

@@ -31,6 +31,8 @@ pub struct Definition {
     pub environment: BTreeMap<String, Digest>,
     /// Names of the outputs.
     pub outputs: Vec<String>,
+    /// Extensions of the files behind inputs and outputs, for a kind that goes by them (`shell`).
+    pub extensions: BTreeMap<String, String>,
 }
 
 /// What a step's outputs depend on.
@@ -80,6 +82,7 @@ impl Definition {
         parameters: Value,
         environment: &BTreeMap<String, String>,
         outputs: Vec<String>,
+        extensions: BTreeMap<String, String>,
     ) -> Self {
         let environment =
             environment.iter().map(|(name, value)| (name.clone(), Digest::of(value.as_bytes())));
@@ -90,6 +93,7 @@ impl Definition {
             parameters,
             environment: environment.collect(),
             outputs,
+            extensions,
         }
     }
 
@@ -116,6 +120,9 @@ impl Definition {
         );
         if self.outputs != earlier.outputs {
             changes.push(Change::Outputs);
+        }
+        if self.extensions != earlier.extensions {
+            changes.push(Change::Extensions);
         }
         changes
     }
@@ -186,6 +193,8 @@ pub enum Change {
     },
     /// Other outputs are declared.
     Outputs,
+    /// A file is called otherwise, with another extension.
+    Extensions,
 }
 
 impl fmt::Display for Change {
@@ -197,6 +206,7 @@ impl fmt::Display for Change {
             Self::Input { input } => write!(f, "input `{input}` changed"),
             Self::Environment { name } => write!(f, "environment variable {name} changed"),
             Self::Outputs => f.write_str("other outputs are declared"),
+            Self::Extensions => f.write_str("a file has another extension"),
         }
     }
 }
@@ -258,6 +268,7 @@ mod tests {
             parameters,
             &BTreeMap::from([("SEED".into(), "1".into())]),
             vec!["model".into()],
+            BTreeMap::new(),
         )
     }
 

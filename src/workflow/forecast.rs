@@ -102,7 +102,7 @@ fn beyond_a_run(
     }
     if !known(step.definition) {
         let reason = match release.state.steps.get(&step.name) {
-            Some(released) => Reason::Changed(ground.changes(step, None, released)),
+            Some(released) => Reason::Changed(ground.changes(position, None, released)),
             None => Reason::NeverRun,
         };
         return Forecast::Run { reason };

@@ -414,8 +414,15 @@ impl Context<'_> {
     }
 
     /// Keeps a number with the result of the step.
+    ///
+    /// A value that is no number (there was nothing to measure) is not kept, and warned of.
     pub fn metric(&self, name: impl Into<String>, value: f64) {
-        self.with_notes(|notes| notes.metrics.insert(name.into(), value));
+        let name = name.into();
+        if value.is_finite() {
+            self.with_notes(|notes| notes.metrics.insert(name, value));
+        } else {
+            self.warn(format!("the metric `{name}` is {value}: there was nothing to measure it on"));
+        }
     }
 
     /// Adds what a command used.

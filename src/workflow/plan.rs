@@ -131,14 +131,15 @@ impl PlannedStep {
         self.kind.decode(serde_json::from_str(&self.parameters)?)
     }
 
-    /// What its outputs depend on besides its inputs.
-    pub fn definition(&self) -> Definition {
+    /// What its outputs depend on besides its inputs; `extensions` are those of its files.
+    fn define(&self, extensions: BTreeMap<String, String>) -> Definition {
         Definition::new(
             self.kind.name,
             self.kind.version,
             self.parameters(),
             &self.environment,
             self.outputs.iter().map(|output| output.port.clone()).collect(),
+            extensions,
         )
     }
 }
@@ -170,7 +171,17 @@ impl Plan {
         }
         let steps = reorder(steps, &order);
         let graph = graph_of(&steps);
-        Ok(Self { name: spec.name.clone(), path: spec.path.clone(), steps, graph })
+        let mut plan = Self { name: spec.name.clone(), path: spec.path.clone(), steps, graph };
+        for position in 0..plan.steps.len() {
+            plan.steps[position].definition = plan.definition(position).digest();
+        }
+        Ok(plan)
+    }
+
+    /// What the outputs of a step depend on besides its inputs.
+    pub fn definition(&self, position: usize) -> Definition {
+        let step = &self.steps[position];
+        step.define(extensions(step, |writer, port| output_path(&self.steps[writer], port)))
     }
 
     /// The position of a step.
@@ -306,6 +317,32 @@ pub struct UnknownStep {
     name: String,
     pipeline: PathBuf,
     hint: String,
+}
+
+/// The extensions by which a command may go: of its inputs, of its outputs.
+fn extensions<'a>(
+    step: &'a PlannedStep,
+    path_of: impl Fn(usize, &str) -> Option<&'a Path>,
+) -> BTreeMap<String, String> {
+    if !step.kind.open_ports {
+        return BTreeMap::new();
+    }
+    let inputs = step.inputs.iter().filter_map(|input| {
+        let path = match &input.source {
+            Source::Step { step, port } => path_of(*step, port)?,
+            Source::File(path) => path,
+        };
+        Some((format!("inputs.{}", input.label()), path))
+    });
+    let outputs =
+        step.outputs.iter().map(|output| (format!("outputs.{}", output.port), output.path.as_path()));
+    let extension =
+        |(name, path): (String, &Path)| Some((name, path.extension()?.to_string_lossy().into_owned()));
+    inputs.chain(outputs).filter_map(extension).collect()
+}
+
+fn output_path<'a>(step: &'a PlannedStep, port: &str) -> Option<&'a Path> {
+    step.outputs.iter().find(|output| output.port == port).map(|output| output.path.as_path())
 }
 
 fn graph_of(steps: &[PlannedStep]) -> DiGraph<(), ()> {

@@ -6,6 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
 
+use super::digest::Digest;
+
 /// Bytes of a long line that are shown on either side of a mistake.
 const WINDOW: usize = 160;
 
@@ -68,6 +70,11 @@ impl Sources {
         let id = u32::try_from(self.sources.len()).unwrap_or(u32::MAX);
         self.sources.push(Arc::new(Source { name: name.into(), text: text.into(), lines: OnceLock::new() }));
         SourceId(id)
+    }
+
+    /// Whether one of the texts has this digest.
+    pub fn has(&self, digest: Digest) -> bool {
+        self.sources.iter().any(|source| Digest::of(source.text.as_bytes()) == digest)
     }
 
     /// One of them.

@@ -89,6 +89,7 @@ impl Run<'_> {
 
     /// A step whose result is in the store.
     pub fn restore(&mut self, position: usize, result: StepResult, reason: Reused) {
+        self.world.store.used(&result.fingerprint.key());
         if self.keep(position, result) {
             self.reused(position, reason);
         }
@@ -98,11 +99,7 @@ impl Run<'_> {
     pub fn keep(&mut self, position: usize, result: StepResult) -> bool {
         let placed = self.place(position, result).and_then(|()| self.save_now_and_then());
         if let Err(error) = &placed {
-            let step = self.plan.steps[position].name.clone();
-            let error = super::task::describe(error);
-            self.tell(Event::StepFailed { step, error, will_retry: false });
-            self.tally.failed += 1;
-            self.fail(position);
+            self.broken(position, error);
         }
         placed.is_ok()
     }
@@ -135,6 +132,8 @@ impl Run<'_> {
         let names: std::collections::HashSet<&str> =
             self.plan.steps.iter().map(|step| step.name.as_str()).collect();
         self.release.retain(|name| names.contains(name));
+        let outputs = self.plan.steps.iter().flat_map(|step| &step.outputs);
+        self.release.give_up_claims(outputs.map(|output| output.path.as_path()));
         self.world.store.sync()?;
         self.release.save()?;
         self.release.publish(self.world.store)?;

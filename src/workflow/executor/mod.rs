@@ -10,7 +10,7 @@ mod usage;
 mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -23,7 +23,7 @@ use super::decide::{Force, Ground, InputsError, Outputs};
 use super::event::{Event, Listener, Tally};
 use super::files::FilesError;
 use super::plan::{Plan, Source};
-use super::release::{Foreign, Release};
+use super::release::{Foreign, Release, ReleasedFile};
 use super::resources::Tokens;
 use super::store::{Lock, Staging, Store};
 use keep::Saver;
@@ -63,8 +63,10 @@ pub struct World<'a> {
 pub enum RunError {
     /// A step before the selected ones has no released output to take.
     #[error("`{reader}` needs `{step}.{port}`, which is not in the store")]
-    #[diagnostic(code(recsys::run::not_released), help("run `{step}` first: `recsys run --until {step}`"))]
+    #[diagnostic(code(recsys::run::not_released), help("run `{step}` first: `recsys run {} --until {step}`", pipeline.display()))]
     NotReleased {
+        /// The pipeline file.
+        pipeline: PathBuf,
         /// The step that was asked for.
         reader: String,
         /// The step that makes its input.
@@ -104,11 +106,55 @@ pub fn run(plan: &Plan, options: &Options, world: &World<'_>) -> Result<Tally, R
         pipeline: plan.name.clone(),
         steps: options.selected.iter().map(|&position| plan.steps[position].name.clone()).collect(),
     });
-    std::thread::scope(|scope| run.work(scope, &receiver))?;
-    run.settle()?;
+    let worked = std::thread::scope(|scope| run.work(scope, &receiver));
+    let settled = run.settle();
     run.tally.elapsed = started.elapsed();
     run.tell(Event::RunFinished { tally: run.tally });
-    Ok(run.tally)
+    worked.and(settled).map(|()| run.tally)
+}
+
+/// What would keep a run from starting, found without writing anything.
+///
+/// # Errors
+/// As [`run`] would.
+pub fn check(plan: &Plan, selected: &BTreeSet<usize>, store: &Store, root: &Path) -> Result<(), RunError> {
+    let mut release = Release::open(root, store, &plan.name);
+    let held = |file: &ReleasedFile| {
+        store.holds(&file.object)
+            || store.digests().digest(&root.join(&file.path)).is_ok_and(|found| found == file.object.digest)
+    };
+    steps_before(plan, selected, &release, held)?;
+    release.claim(store, selected.iter().map(|&position| &plan.steps[position])).map_err(RunError::NoPlace)
+}
+
+/// The steps before the selected ones whose released outputs are read; each file must be `held`.
+fn steps_before(
+    plan: &Plan,
+    selected: &BTreeSet<usize>,
+    release: &Release,
+    held: impl Fn(&ReleasedFile) -> bool,
+) -> Result<BTreeSet<usize>, RunError> {
+    let mut wanted = BTreeSet::new();
+    for reader in selected.iter().map(|&position| &plan.steps[position]) {
+        for input in &reader.inputs {
+            let Source::Step { step, port } = &input.source else { continue };
+            if selected.contains(step) {
+                continue;
+            }
+            let name = &plan.steps[*step].name;
+            let file = release.state.steps.get(name).and_then(|released| released.outputs.get(port));
+            if !file.is_some_and(&held) {
+                return Err(RunError::NotReleased {
+                    pipeline: plan.path.clone(),
+                    reader: reader.name.clone(),
+                    step: name.clone(),
+                    port: port.clone(),
+                });
+            }
+            wanted.insert(*step);
+        }
+    }
+    Ok(wanted)
 }
 
 /// One run.
@@ -199,28 +245,8 @@ impl<'a> Run<'a> {
 
     /// Takes what the selected steps need from steps outside of the selection, as it was released.
     fn take_released(&mut self) -> Result<(), RunError> {
-        let mut wanted: BTreeSet<usize> = BTreeSet::new();
-        for &position in &self.options.selected {
-            let reader = &self.plan.steps[position];
-            for input in &reader.inputs {
-                let Source::Step { step, port } = &input.source else { continue };
-                if self.options.selected.contains(step) {
-                    continue;
-                }
-                let name = &self.plan.steps[*step].name;
-                let released = self.release.state.steps.get(name);
-                let file = released.and_then(|released| released.outputs.get(port));
-                if !file.is_some_and(|file| self.heal(file)) {
-                    return Err(RunError::NotReleased {
-                        reader: reader.name.clone(),
-                        step: name.clone(),
-                        port: port.clone(),
-                    });
-                }
-                wanted.insert(*step);
-            }
-        }
-        for position in wanted {
+        let selected = &self.options.selected;
+        for position in steps_before(self.plan, selected, &self.release, |file| self.heal(file))? {
             self.reuse_released(position);
         }
         Ok(())

@@ -7,8 +7,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
-use super::task::Outcome;
+use super::task::{Outcome, describe};
 use super::{Run, RunError};
+use miette::Diagnostic;
+
 use crate::workflow::decide::{Decision, Inputs};
 use crate::workflow::event::{Event, Reason};
 use crate::workflow::fingerprint::RunKey;
@@ -95,7 +97,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         while let Some(position) = self.ready.pop_first() {
-            self.decide(position)?;
+            self.decide(position);
         }
         let now = Instant::now();
         for (_, position, job) in self.delayed.extract_if(.., |(time, ..)| *time <= now) {
@@ -114,20 +116,28 @@ impl<'a> Run<'a> {
             if self.tokens.take(need)
                 && let Some(job) = self.queue.remove(&position)
             {
-                self.start(scope, position, job, need)?;
+                if let Err(error) = self.start(scope, position, job, need) {
+                    self.tokens.give(need);
+                    self.broken(position, &error);
+                }
             }
         }
         Ok(())
     }
 
-    fn decide(&mut self, position: usize) -> Result<(), RunError> {
+    fn decide(&mut self, position: usize) {
         let step = &self.plan.steps[position];
         if step.kind.service {
             self.services.insert(position);
-            return Ok(());
+            return;
         }
-        let inputs = self.ground().inputs(position, &self.made)?;
-        let inputs = inputs.expect("every step before a ready one has made its outputs");
+        let inputs = match self.ground().inputs(position, &self.made) {
+            Ok(inputs) => inputs.expect("every step before a ready one has made its outputs"),
+            Err(error) => {
+                self.broken(position, &error);
+                return;
+            }
+        };
         match self.ground().decide(position, &inputs, &self.release) {
             Decision::Unchanged => self.reuse_unchanged(position),
             Decision::Restore(result, reason) => self.restore(position, *result, reason),
@@ -135,7 +145,14 @@ impl<'a> Run<'a> {
                 self.queue.insert(position, Job { key, inputs, reason, attempt: 1, waited: false });
             }
         }
-        Ok(())
+    }
+
+    /// A step that fails outside of its own code.
+    pub fn broken(&mut self, position: usize, error: &dyn Diagnostic) {
+        let step = self.plan.steps[position].name.clone();
+        self.tell(Event::StepFailed { step, error: describe(error), will_retry: false });
+        self.tally.failed += 1;
+        self.fail(position);
     }
 
     /// Others may run, and release, while services serve.

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::schedule::{Job, State};
 use super::task::{Outcome, Task, TaskInput};
 use super::{Run, RunError};
-use crate::workflow::event::{Event, Reused};
-use crate::workflow::fingerprint::Fingerprint;
+use crate::workflow::event::{Event, Reason, Reused};
+use crate::workflow::fingerprint::{Fingerprint, RunKey};
 use crate::workflow::kind::Notes;
 use crate::workflow::plan::{PlannedStep, Source};
 use crate::workflow::resources::Need;
@@ -33,6 +33,13 @@ impl<'a> Run<'a> {
         'a: 'scope,
     {
         let step = &self.plan.steps[position];
+        // A file may have changed while the step waited for its turn.
+        let present = self.ground().inputs(position, &self.made)?;
+        if let Some(present) = present.filter(|present| *present != job.inputs) {
+            let labels = present.iter().map(|(label, digest)| (label.as_str(), *digest));
+            job.key = RunKey::new(step.definition, labels);
+            job.inputs = present;
+        }
         let Some(lock) = self.world.store.lock_key(&job.key)? else {
             self.tokens.give(need);
             if !job.waited {
@@ -42,7 +49,8 @@ impl<'a> Run<'a> {
             self.delayed.push((Instant::now() + KEY_POLL, position, job));
             return Ok(());
         };
-        if job.waited
+        // Somebody may have made it meanwhile.
+        if !matches!(job.reason, Reason::Forced | Reason::Service)
             && let Lookup::Hit(result) = self.world.store.lookup(&job.key)
         {
             self.tokens.give(need);
@@ -60,7 +68,10 @@ impl<'a> Run<'a> {
         let cancelled = Arc::new(AtomicBool::new(false));
         let task = Task {
             step,
-            fingerprint: Fingerprint { definition: step.definition(), inputs: job.inputs.clone() },
+            fingerprint: Fingerprint {
+                definition: self.plan.definition(position),
+                inputs: job.inputs.clone(),
+            },
             inputs,
             root: self.world.root,
             store: self.world.store,

@@ -94,6 +94,12 @@ pub fn find(folder: &Path, name: &str) -> Result<RecordedRun, UnknownRun> {
 }
 
 impl RecordedRun {
+    /// The run with its record in this folder.
+    pub fn at(folder: &Path) -> Self {
+        let id = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Self { id, folder: folder.to_owned() }
+    }
+
     /// Its events in order, without progress.
     pub fn events(&self) -> Vec<Recorded> {
         let text = fs::read_to_string(self.folder.join(EVENTS)).unwrap_or_default();

@@ -3,10 +3,9 @@
 //! looked at has its value; only digests of values are kept.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-use serde::{Deserialize, Serialize};
 
 use super::{Plan, PlanRecord};
 use crate::workflow::digest::Digest;
@@ -15,43 +14,70 @@ use crate::workflow::kind::Kind;
 use crate::workflow::spec::{Overrides, Spec};
 use crate::workflow::values::Scope;
 
-/// A plan and what it was made from.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    files: Vec<(PathBuf, Digest)>,
-    environment: Vec<(String, Option<Digest>)>,
-    plan: PlanRecord,
-}
+/// A plan and what it was made from: files, environment, plan.
+type Kept = (Vec<(PathBuf, Digest)>, Vec<(String, Option<Digest>)>, PlanRecord);
 
 /// The name of a kept plan: this program, the project folder, the pipeline and the changes to it.
 pub fn key(root: &Path, pipeline: &Path, overrides: &Overrides) -> Digest {
     let program = std::env::current_exe().and_then(fs::metadata);
     let program = program.map(|found| (found.len(), found.ino(), found.mtime(), found.mtime_nsec())).ok();
-    let words = (program, root, pipeline, &overrides.configs, &overrides.vars, &overrides.set);
-    // What has no such form, a path that is not UTF-8, shares a name: files are compared all the same.
-    Digest::of(&postcard::to_allocvec(&words).unwrap_or_default())
+    let mut hasher = blake3::Hasher::new();
+    let mut word = |word: &[u8]| {
+        hasher.update(&(word.len() as u64).to_le_bytes());
+        hasher.update(word);
+    };
+    word(format!("{program:?}").as_bytes());
+    let configs = overrides.configs.iter().map(PathBuf::as_path);
+    for path in [root, pipeline].into_iter().chain(configs) {
+        word(path.as_os_str().as_bytes());
+    }
+    word(b"--");
+    for change in
+        overrides.vars.iter().map(|var| ("var", var)).chain(overrides.set.iter().map(|set| ("set", set)))
+    {
+        word(change.0.as_bytes());
+        word(change.1.as_bytes());
+    }
+    hasher.finalize().into()
 }
 
 /// The plan kept at `path`, when everything that it was made from is as it was.
 pub fn find(path: &Path, kinds: &'static [Kind], scope: &Scope) -> Option<Plan> {
-    let kept: Kept = read_record(path)?;
+    let (files, environment, plan): Kept = read_record(path)?;
     let same_file =
         |(path, digest): &(PathBuf, Digest)| digest_of(path).is_some_and(|found| found == *digest);
     let same_value = |(name, digest): &(String, Option<Digest>)| value_digest(scope.env(name)) == *digest;
-    let same = kept.files.iter().all(same_file) && kept.environment.iter().all(same_value);
-    same.then(|| kept.plan.restore(kinds, |name| scope.env(name)))?
+    let same = files.iter().all(same_file) && environment.iter().all(same_value);
+    same.then(|| plan.restore(kinds, |name| scope.env(name)))?
+}
+
+/// What a plan was made from, noted when it is made: a file that is edited later, while a run goes on,
+/// is another one.
+pub struct Origin {
+    files: Vec<(PathBuf, Digest)>,
+    environment: Vec<(String, Option<Digest>)>,
+}
+
+impl Origin {
+    /// Of a plan that was just made; nothing when a file is not what was read.
+    pub fn of(spec: &Spec) -> Option<Self> {
+        let files = spec.files.iter().map(|path| {
+            let found = digest_of(path)?;
+            spec.sources.has(found).then(|| (path.clone(), found))
+        });
+        let environment = spec.environment_read.iter();
+        let environment = environment.map(|(name, value)| (name.clone(), value_digest(value.clone())));
+        Some(Self { files: files.collect::<Option<_>>()?, environment: environment.collect() })
+    }
 }
 
 /// Keeps a plan at `path`.
 ///
 /// # Errors
 /// When the disk refuses.
-pub fn keep(path: &Path, spec: &Spec, plan: &Plan) -> Result<(), FilesError> {
-    let files = spec.files.iter().map(|path| Some((path.clone(), digest_of(path)?)));
-    let Some(files) = files.collect::<Option<Vec<_>>>() else { return Ok(()) };
-    let environment = spec.environment_read.iter();
-    let environment = environment.map(|(name, value)| (name.clone(), value_digest(value.clone())));
-    write_record(path, &Kept { files, environment: environment.collect(), plan: PlanRecord::of(plan) })
+pub fn keep(path: &Path, origin: &Origin, plan: &Plan) -> Result<(), FilesError> {
+    let Origin { files, environment } = origin;
+    write_record(path, &(files, environment, PlanRecord::of(plan)))
 }
 
 fn digest_of(path: &Path) -> Option<Digest> {

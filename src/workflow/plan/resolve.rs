@@ -94,11 +94,12 @@ pub fn resolve(spec: &Spec, kinds: &'static [Kind], root: &Path, faults: &mut Ve
         spec.steps.iter().zip(kinds_of).zip(parameters).zip(inputs).zip(outputs.clone()).zip(&dependencies);
     for (((((step, kind), parameters), inputs), outputs), dependencies) in parts {
         let (Some(kind), Some(parameters)) = (kind, parameters) else { continue };
-        let mut planned = PlannedStep {
+        let planned = PlannedStep {
             name: step.name.clone(),
             group: step.group.clone(),
             kind,
             parameters,
+            // It takes the whole plan to tell.
             definition: Digest::of(b""),
             inputs,
             outputs,
@@ -110,7 +111,6 @@ pub fn resolve(spec: &Spec, kinds: &'static [Kind], root: &Path, faults: &mut Ve
             timeout: step.timeout,
             retries: step.retries,
         };
-        planned.definition = planned.definition().digest();
         steps.push(planned);
     }
     Resolved { steps, dependencies }

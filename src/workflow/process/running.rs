@@ -103,15 +103,15 @@ impl Drop for Running {
     }
 }
 
-/// What a child's peak is at least: it begins with the runner's memory, and the kernel counts that,
-/// though it gives it up at once. With some room for what changes meanwhile.
+/// What a child's peak is at least: it begins with the runner's memory, and the kernel counts the
+/// runner's own peak, though the child gives all of it up at once. With some room for what changes
+/// meanwhile.
 pub fn memory_handed_on() -> u64 {
-    let pages = || -> Option<u64> {
-        let text = fs::read_to_string("/proc/self/statm").ok()?;
-        let mut fields = text.split(' ').skip(1).map(str::parse::<u64>);
-        let (resident, shared) = (fields.next()?.ok()?, fields.next()?.ok()?);
-        resident.checked_sub(shared)
+    let peak = || -> Option<u64> {
+        let status = fs::read_to_string("/proc/self/status").ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
     };
-    let private = pages().unwrap_or(0) * rustix::param::page_size() as u64;
-    private + (private / 8).max(1 << 20)
+    let peak = peak().unwrap_or(0) * 1024;
+    peak + (peak / 8).max(1 << 20)
 }

@@ -92,7 +92,9 @@ fn usage_is_that_of_the_command_alone() {
 fn a_command_that_cannot_start_is_an_error() {
     let environment = BTreeMap::new();
     let nowhere = ShellCommand { command: "true", folder: Path::new("/nowhere"), environment: &environment };
-    assert!(nowhere.run(&mut Heard::default(), &go_on).is_err());
+    let mut heard = Heard::default();
+    assert!(!nowhere.run(&mut heard, &go_on).unwrap().status.success());
+    assert!(heard.0.iter().any(|(_, line)| line.contains("/nowhere")), "{:?}", heard.0);
     // Longer than the system takes: the shell fails to start after it has told the guard who it is.
     let endless = "#".repeat(4 << 20);
     let endless = ShellCommand { command: &endless, folder: Path::new("/"), environment: &environment };

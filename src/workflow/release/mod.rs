@@ -127,11 +127,12 @@ impl Release {
         steps: impl Iterator<Item = &'a PlannedStep>,
     ) -> Result<(), Vec<Foreign>> {
         let mut foreign = Vec::new();
+        let released: HashSet<String> = self.released_paths();
         let mut elsewhere: Option<HashSet<String>> = None;
         for step in steps {
             for output in &step.outputs {
                 let path = text_of(&output.path);
-                if self.state.claims.contains(path.as_ref()) {
+                if released.contains(path.as_ref()) {
                     continue;
                 }
                 let refuse = |why: &str| Foreign {
@@ -149,15 +150,19 @@ impl Release {
                     });
                     if found.is_dir() {
                         foreign.push(refuse("there is a folder"));
-                    } else if !elsewhere.contains(path.as_ref()) {
+                    } else if !elsewhere.contains(path.as_ref()) && !is_ours(store, &target) {
                         foreign.push(refuse("there is a file that no pipeline of this project has made"));
                     }
                 }
-                self.state.claims.insert(path.into_owned());
-                self.changed = true;
+                self.changed |= self.state.claims.insert(path.into_owned());
             }
         }
         if foreign.is_empty() { Ok(()) } else { Err(foreign) }
+    }
+
+    fn released_paths(&self) -> HashSet<String> {
+        let files = self.state.steps.values().flat_map(|step| step.outputs.values());
+        files.map(|file| text_of(&file.path).into_owned()).collect()
     }
 
     /// Whether the folder of a path, as far as it exists, lies outside of the project.
@@ -189,6 +194,15 @@ impl Release {
         self.changed |= self.state.steps.len() != before;
     }
 
+    /// Gives up paths where nothing is released and nothing is to be written.
+    pub fn give_up_claims<'a>(&mut self, outputs: impl Iterator<Item = &'a Path>) {
+        let mut needed = self.released_paths();
+        needed.extend(outputs.map(|path| text_of(path).into_owned()));
+        let before = self.state.claims.len();
+        self.state.claims.retain(|path| needed.contains(path));
+        self.changed |= self.state.claims.len() != before;
+    }
+
     /// Writes the record when it has changed.
     ///
     /// # Errors
@@ -215,6 +229,11 @@ impl Release {
         }
         Ok(())
     }
+}
+
+/// Whether a file holds bytes that a run has put there: one that was killed may not have told of it.
+fn is_ours(store: &Store, path: &Path) -> bool {
+    store.digests().digest(path).is_ok_and(|digest| store.object_path(digest).exists())
 }
 
 /// How a path is written in claims; those of a plan come from text.

@@ -8,10 +8,12 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
+use super::staging::is_dead;
 use super::survey::{FoundResult, Survey, entries, is_unfinished};
 use super::{LAYOUT, Store};
 use crate::workflow::digest::Digest;
 use crate::workflow::files::FilesError;
+use crate::workflow::history::read::RecordedRun;
 
 /// Records of runs that stay when nothing else is said.
 pub const KEEP_RUNS: usize = 100;
@@ -61,6 +63,10 @@ impl Store {
             survey.results.iter().partition(|found| is_released(found));
         let useless = survey.unreadable.iter().chain(&survey.unfinished).cloned();
         let mut garbage = Garbage { results: useless.collect(), ..Garbage::default() };
+        // Without its record nobody knows what a release needs.
+        if !survey.unreadable_releases.is_empty() {
+            return Garbage::default();
+        }
         if let Some(age) = policy.older_than {
             let old = |found: &&FoundResult| now.duration_since(found.used).is_ok_and(|since| since > age);
             garbage.results.extend(loose.extract_if(.., |found| old(found)).map(|found| found.path.clone()));
@@ -97,7 +103,8 @@ impl Store {
             garbage.bytes += bytes;
         }
         let surplus = survey.runs.len().saturating_sub(policy.keep_runs);
-        garbage.runs = survey.runs[..surplus].to_vec();
+        let over = |path: &&PathBuf| !RecordedRun::at(path).is_live();
+        garbage.runs = survey.runs[..surplus].iter().filter(over).cloned().collect();
         garbage.leftovers = self.leftovers();
         garbage
     }
@@ -136,7 +143,7 @@ impl Store {
         Ok(garbage.bytes)
     }
 
-    /// With the store closed every staging folder is that of a dead run.
+    /// A run whose services serve has given up its other locks.
     fn leftovers(&self) -> Vec<PathBuf> {
         let parent = self.folder.parent().unwrap_or(&self.folder);
         let is_layout = |path: &PathBuf| {
@@ -145,7 +152,7 @@ impl Store {
             digits && name != LAYOUT && path.is_dir()
         };
         let mut leftovers: Vec<PathBuf> = entries(parent).into_iter().filter(is_layout).collect();
-        leftovers.extend(entries(&self.folder.join("staging")));
+        leftovers.extend(entries(&self.folder.join("staging")).into_iter().filter(|path| is_dead(path)));
         for folder in [self.folder.clone(), self.folder.join("releases"), self.folder.join("plans")] {
             let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
             leftovers.extend(files.filter(|path| is_unfinished(path)));

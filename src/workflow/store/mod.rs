@@ -15,10 +15,10 @@ pub mod survey;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use miette::Diagnostic;
 use thiserror::Error;
@@ -171,6 +171,13 @@ impl Store {
         }
     }
 
+    /// Notes that a result was of use, for collection by age.
+    pub fn used(&self, key: &RunKey) {
+        let touched = File::options().write(true).open(self.result_path(key));
+        // A store that cannot be written to is not collected either.
+        let _ = touched.and_then(|file| file.set_modified(SystemTime::now()));
+    }
+
     /// The result recorded under a key, whether its bytes are there or not.
     pub fn recorded(&self, key: &RunKey) -> Option<StepResult> {
         StepResult::unsealed(&fs::read(self.result_path(key)).ok()?).ok()
@@ -219,15 +226,17 @@ impl Store {
     /// # Errors
     /// When the disk refuses.
     pub fn take(&self, path: &Path) -> Result<Object, FilesError> {
-        let size = fs::metadata(path).map_err(FilesError::new("read", path))?.len();
-        let digest = digests::hash(path, size).map_err(FilesError::new("read", path))?;
+        let private = own(path).and_then(|()| {
+            let size = fs::metadata(path)?.len();
+            Ok((digests::hash(path, size)?, size))
+        });
+        let (digest, size) = private.map_err(FilesError::new("read", path))?;
         let object = Object { digest, size };
         let target = self.object_path(digest);
         if !self.holds(&object) {
             let folder = target.parent().expect("an object lies in a folder of the store");
             let place = || -> io::Result<()> {
                 fs::create_dir_all(folder)?;
-                fs::set_permissions(path, fs::Permissions::from_mode(0o444))?;
                 fs::rename(path, &target)
             };
             place().map_err(FilesError::new("write", &target))?;
@@ -247,8 +256,11 @@ impl Store {
         let copy = || -> io::Result<()> {
             fs::create_dir_all(folder)?;
             let part = tempfile::NamedTempFile::new_in(folder)?;
-            fs::copy(path, part.path())?;
+            let size = fs::copy(path, part.path())?;
             fs::set_permissions(part.path(), fs::Permissions::from_mode(0o444))?;
+            if digests::hash(part.path(), size)? != object.digest {
+                return Err(io::Error::other("it changes while it is copied"));
+            }
             part.persist(&target).map(drop).map_err(|error| error.error)
         };
         copy().map_err(FilesError::new("write", &target))?;
@@ -291,6 +303,17 @@ impl Store {
     fn written(&self, path: PathBuf) {
         self.unsynced.lock().unwrap_or_else(PoisonError::into_inner).push(path);
     }
+}
+
+/// Makes a file read-only and nobody else's: one that has other names, a hard link to somebody's data,
+/// becomes a copy.
+fn own(path: &Path) -> io::Result<()> {
+    if fs::metadata(path)?.nlink() > 1 {
+        let copy = path.with_added_extension("own");
+        fs::copy(path, &copy)?;
+        fs::rename(&copy, path)?;
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(0o444))
 }
 
 /// The definition that the name of a result's file tells.

@@ -89,7 +89,14 @@ mod tests {
 
     #[test]
     fn a_record_with_any_byte_changed_or_cut_off_is_none() {
-        let definition = Definition::new("shell", 1, json!({"command": "true"}), &BTreeMap::new(), vec![]);
+        let definition = Definition::new(
+            "shell",
+            1,
+            json!({"command": "true"}),
+            &BTreeMap::new(),
+            vec![],
+            BTreeMap::new(),
+        );
         let fingerprint = Fingerprint { definition, inputs: BTreeMap::new() };
         let mut notes = Notes::default();
         notes.metrics.insert("ndcg@10".to_owned(), 0.1 + 0.2);

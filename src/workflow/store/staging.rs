@@ -42,7 +42,10 @@ impl Store {
     pub fn stage(&self) -> Result<Staging, FilesError> {
         let parent = self.folder.join("staging");
         for entry in fs::read_dir(&parent).into_iter().flatten().flatten() {
-            remove_if_dead(&entry.path());
+            if is_dead(&entry.path()) {
+                // What cannot be removed now, because something still writes there, is tried again next time.
+                let _ = fs::remove_dir_all(entry.path());
+            }
         }
         let folder = tempfile::Builder::new().prefix("run-").tempdir_in(&parent);
         let folder = folder.map_err(FilesError::new("create a folder in", &parent))?;
@@ -147,16 +150,13 @@ impl Drop for StepFolder<'_> {
     }
 }
 
-/// A run makes its folder first and its lock in it next: one without a lock may be that young.
-fn remove_if_dead(folder: &Path) {
-    let dead = match File::open(folder.join("lock")) {
+/// Whether the run of a staging folder is gone. A run makes its folder first and its lock in it next: one
+/// without a lock may be that young.
+pub fn is_dead(folder: &Path) -> bool {
+    match File::open(folder.join("lock")) {
         Ok(file) => file.try_lock().is_ok(),
         Err(_) => fs::metadata(folder)
             .and_then(|metadata| metadata.modified())
             .is_ok_and(|time| time.elapsed().is_ok_and(|age| age.as_secs() > 10)),
-    };
-    if dead {
-        // What cannot be removed now, because something still writes there, is tried again next time.
-        let _ = fs::remove_dir_all(folder);
     }
 }

@@ -11,7 +11,7 @@ use super::result::Unusable;
 use super::{StepResult, Store};
 use crate::workflow::digest::Digest;
 use crate::workflow::digests;
-use crate::workflow::files::read_record;
+use crate::workflow::files::{FilesError, read_record, write_record};
 use crate::workflow::release::{Released, State, text_of};
 
 /// Everything that lies in the store.
@@ -26,6 +26,8 @@ pub struct Survey {
     pub unfinished: Vec<PathBuf>,
     /// What is released, by pipeline.
     pub releases: BTreeMap<String, State>,
+    /// Records of releases that are damaged.
+    pub unreadable_releases: Vec<PathBuf>,
     /// Folders of runs, the oldest first.
     pub runs: Vec<PathBuf>,
 }
@@ -51,6 +53,11 @@ pub enum Problem {
     },
     /// A result cannot be read.
     UnreadableResult {
+        /// Its file.
+        path: PathBuf,
+    },
+    /// The record of what a pipeline has released cannot be read.
+    UnreadableRelease {
         /// Its file.
         path: PathBuf,
     },
@@ -81,6 +88,7 @@ impl Store {
             unreadable: Vec::new(),
             unfinished: Vec::new(),
             releases: BTreeMap::new(),
+            unreadable_releases: Vec::new(),
             runs: entries(&self.runs()),
         };
         for path in entries(&self.folder.join("objects")).iter().flat_map(|folder| entries(folder)) {
@@ -99,9 +107,12 @@ impl Store {
                 Err(Unusable::Damaged) => survey.unreadable.push(path),
             }
         }
-        for path in entries(&self.folder.join("releases")) {
-            if let (Some(state), Some(name)) = (read_record(&path), path.file_name()) {
-                survey.releases.insert(name.to_string_lossy().into_owned(), state);
+        let records = entries(&self.folder.join("releases"));
+        for path in records.into_iter().filter(|path| path.extension().is_none_or(|found| found != "lock")) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            match read_record(&path) {
+                Some(state) => _ = survey.releases.insert(name, state),
+                None => survey.unreadable_releases.push(path),
             }
         }
         survey
@@ -112,6 +123,8 @@ impl Store {
         let mut problems: BTreeSet<Problem> = BTreeSet::new();
         problems
             .extend(survey.unreadable.iter().map(|path| Problem::UnreadableResult { path: path.clone() }));
+        let releases = survey.unreadable_releases.iter();
+        problems.extend(releases.map(|path| Problem::UnreadableRelease { path: path.clone() }));
         let mut good = BTreeSet::new();
         for (&digest, &size) in &survey.objects {
             let path = self.object_path(digest);
@@ -150,21 +163,31 @@ impl Store {
         problems.into_iter().collect()
     }
 
-    /// Removes what is damaged, so that the next run makes it again; how many files went.
+    /// Removes what is damaged and forgets released files that are not as they were, so that the next
+    /// run makes or restores them; how many. Call it only with the store closed ([`Store::close`]), since
+    /// before the survey.
     ///
     /// # Errors
-    /// When a file cannot be removed.
-    pub fn remove_damaged(&self, problems: &[Problem]) -> std::io::Result<usize> {
+    /// When a file cannot be removed or written.
+    pub fn repair(&self, problems: &[Problem]) -> Result<usize, FilesError> {
         let mut removed = 0;
         for problem in problems {
             let path = match problem {
-                Problem::DamagedObject { path } | Problem::UnreadableResult { path } => path,
+                Problem::DamagedObject { path }
+                | Problem::UnreadableResult { path }
+                | Problem::UnreadableRelease { path } => path,
                 Problem::MissingObject { result, .. } => result,
-                // The next run restores it.
-                Problem::ChangedArtifact { .. } => continue,
+                Problem::ChangedArtifact { pipeline, step, .. } => {
+                    let record = self.release_path(pipeline);
+                    if let Some(mut state) = read_record::<State>(&record) {
+                        removed += usize::from(state.steps.remove(step).is_some());
+                        write_record(&record, &state)?;
+                    }
+                    continue;
+                }
             };
             if path.exists() {
-                fs::remove_file(path)?;
+                fs::remove_file(path).map_err(FilesError::new("remove", path))?;
                 removed += 1;
             }
         }
