@@ -110,7 +110,7 @@ fn tell(account: &Account) -> String {
             &result(step),
             &short(&step.reason),
             &time.map(seconds).unwrap_or_default(),
-            &step.usage.map(|usage| bytes(usage.peak_memory_bytes)).unwrap_or_default(),
+            &memory(step.usage),
             &key,
         ]);
     }
@@ -170,4 +170,10 @@ fn right(table: &mut comfy_table::Table, column: usize) {
 /// A table without spaces at the ends of its lines.
 fn lines(table: &comfy_table::Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// The peak; nothing where it is not known.
+fn memory(usage: Option<Usage>) -> String {
+    let known = usage.filter(|usage| usage.peak_memory_bytes > 0);
+    known.map(|usage| bytes(usage.peak_memory_bytes)).unwrap_or_default()
 }

@@ -81,9 +81,8 @@ fn a_command_that_ignores_the_polite_signal_is_killed() {
 
 #[test]
 fn usage_is_that_of_the_command_alone() {
-    let (large, _) = run("dd if=/dev/zero of=/dev/null bs=150M count=1 2>/dev/null", &go_on);
     let (small, _) = run("i=0; while [ $i -lt 100000 ]; do i=$((i + 1)); done", &go_on);
-    assert!(large.usage.peak_memory_bytes > 150 << 20, "{:?}", large.usage);
+    // Memory cannot be told beside tests that use more; `tests/it/history.rs` has it.
     assert!(small.usage.peak_memory_bytes < 100 << 20, "{:?}", small.usage);
     assert!(small.usage.cpu_seconds > 0.0, "{:?}", small.usage);
 }
