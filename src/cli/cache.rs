@@ -165,12 +165,13 @@ fn verify(root: &Path, repair: bool, format: Format) -> Result<(), CommandError>
         Format::Json => format!("{:#}\n", json!({ "objects": survey.objects.len(), "problems": problems })),
         Format::Text => problems.iter().map(|problem| told(problem) + "\n").collect(),
     };
-    if format == Format::Text && problems.is_empty() {
+    let sound = problems.iter().all(Problem::is_harmless);
+    if format == Format::Text && sound {
         let (objects, results) = (survey.objects.len(), survey.results.len());
-        text = format!("sound: {objects} objects ({}), {results} results\n", bytes(size));
+        text.push_str(&format!("sound: {objects} objects ({}), {results} results\n", bytes(size)));
     }
     console::say(&text);
-    if problems.is_empty() {
+    if sound {
         return Ok(());
     }
     if repair {
@@ -192,6 +193,10 @@ fn told(problem: &Problem) -> String {
         Problem::MissingObject { result, output } => {
             format!("the output `{output}` of the result `{}` is missing or damaged", result.display())
         }
+        Problem::Overwritten { pipeline, step, path } => format!(
+            "note: `{}`, released by `{step}` of `{pipeline}`, holds what something else made: a run was killed here, or another pipeline writes there too; the next run of `{pipeline}` puts its own there",
+            path.display()
+        ),
         Problem::ChangedArtifact { pipeline, step, path } => {
             format!("`{}`, released by `{step}` of `{pipeline}`, is missing or modified", path.display())
         }

@@ -47,6 +47,12 @@ struct NoFolder {
 pub fn enter(folder: Option<&Path>) -> Result<PathBuf, CommandError> {
     let path = folder.unwrap_or(Path::new("."));
     let entered = std::env::set_current_dir(path).and_then(|()| std::env::current_dir());
+    let entered = entered.and_then(|folder| match folder.to_str() {
+        Some(_) => Ok(folder),
+        None => {
+            Err(std::io::Error::other("its name is not UTF-8, and commands could not be given paths in it"))
+        }
+    });
     entered.map_err(|source| CommandError::Usage(NoFolder { path: path.to_owned(), source }.into()))
 }
 

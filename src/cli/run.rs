@@ -121,6 +121,7 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
             tracing::warn!("Ctrl-C will end the run without cleaning up: {error}");
         }
     }
+    project.store.stop_on(Arc::clone(&stop));
     let record = RunRecord::new(&project.store.runs());
     let (name, logs) = (record.name(), record.logs());
     let listeners: Vec<Box<dyn Listener>> = vec![Box::new(record), console::listener(args.log_format)];

@@ -12,6 +12,7 @@ use super::CommandError;
 use crate::console::{bytes, counts, plain_table, say, seconds};
 use crate::workflow::history::account::{Account, StepAccount, StepEnd};
 use crate::workflow::history::read::{self, RecordedRun};
+use crate::workflow::kind::Usage;
 
 /// Characters of a reason that a table shows.
 const REASON: usize = 60;

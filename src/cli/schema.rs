@@ -5,6 +5,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::CommandError;
+use crate::console;
 use crate::steps::KINDS;
 use crate::workflow::fault::did_you_mean;
 use crate::workflow::schema;
@@ -37,7 +38,6 @@ struct UnknownKind {
 ///
 /// # Errors
 /// When there is no such kind.
-#[expect(clippy::print_stdout, reason = "this command prints")]
 pub fn schema(args: &SchemaArgs) -> Result<(), CommandError> {
     let schema = match &args.kind {
         None => schema::pipeline(KINDS),
@@ -49,6 +49,6 @@ pub fn schema(args: &SchemaArgs) -> Result<(), CommandError> {
             schema::parameters(kind)
         }
     };
-    println!("{schema:#}");
+    console::say(&format!("{schema:#}\n"));
     Ok(())
 }

@@ -92,6 +92,13 @@ fn told(workspace: &Workspace, position: usize, links: &[Link], last: Option<&La
         let inputs: Vec<String> = step.inputs.iter().map(|input| format!("`{}`", input.label())).collect();
         let inputs = if inputs.is_empty() { "no inputs".to_owned() } else { inputs.join(", ") };
         text.push_str(&format!("  compared: its kind, parameters, environment and {inputs}\n"));
+        let released = workspace.release().state.steps.remove(&step.name);
+        if let Some(result) = released.and_then(|released| workspace.store.recorded(&released.key)) {
+            text.push_str(&format!("  made at {}\n", result.finished));
+            for warning in result.notes.warnings {
+                text.push_str(&format!("  warning: {warning}\n"));
+            }
+        }
     }
     match last {
         Some(LastRun { run, finished, links }) => {

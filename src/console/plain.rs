@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use super::outcome::Outcome;
 use super::say::{remark, say};
 use crate::workflow::event::{Event, Listener};
+use crate::workflow::release::Restored;
 use crate::workflow::units::seconds;
 
 /// Prints a line for each event but progress.
@@ -48,8 +49,16 @@ pub fn line(event: &Event) -> Option<String> {
         }
         Event::StepStopped { step } => Some(format!("[{step}] stopped")),
         Event::ArtifactRestored { step, path, was } => {
-            let was = format!("{was:?}").to_lowercase();
-            Some(format!("[{step}] `{}` was {was} since the last run; restored", path.display()))
+            let path = path.display();
+            Some(match was {
+                Restored::Missing => format!("[{step}] `{path}` was missing since the last run; restored"),
+                Restored::Modified => format!("[{step}] `{path}` was modified since the last run; restored"),
+                Restored::Replaced => {
+                    format!(
+                        "[{step}] `{path}` held what another pipeline of the project makes there; replaced"
+                    )
+                }
+            })
         }
         Event::StepStarted { step, reason, attempt: 1 } => Some(format!("[{step}] started: {reason}")),
         Event::StepStarted { step, attempt, .. } => Some(format!("[{step}] started again, try {attempt}")),

@@ -15,9 +15,12 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use self::output::StepOutput;
-use crate::workflow::kind::{Context, InputPort, OutputPort, Step, StepError};
+use crate::workflow::kind::{Context, InputPort, OutputPort, ParameterFault, Step, StepError};
 use crate::workflow::process::{self, ShellCommand};
 use crate::workflow::spec::placeholder;
+
+/// Linux takes 128 KiB; paths and what the runner adds need some of it.
+const LONGEST: usize = 100 << 10;
 
 /// Parameters of `shell`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -62,6 +65,18 @@ count:
     const INPUTS: &'static [InputPort] = &[];
     const OUTPUTS: &'static [OutputPort] = &[];
     const OPEN_PORTS: bool = true;
+
+    fn check(&self) -> Result<(), ParameterFault> {
+        if self.command.len() <= LONGEST {
+            return Ok(());
+        }
+        let message = format!(
+            "the command has {} KiB, and the system takes {}: put it into a script, and declare that as an input",
+            self.command.len() >> 10,
+            LONGEST >> 10
+        );
+        Err(ParameterFault { parameter: "command", message })
+    }
 
     fn run(&self, ctx: &Context<'_>) -> Result<(), StepError> {
         let command = with_paths(&self.command, ctx);

@@ -11,7 +11,7 @@ use super::digest::Digest;
 use super::files::FilesError;
 use super::fingerprint::Fingerprint;
 use super::kind::Notes;
-use super::release::{Release, Released};
+use super::release::{NameTaken, Release, Released};
 use super::store::{Object, StepResult};
 
 /// Why outputs cannot be accepted.
@@ -34,6 +34,10 @@ pub enum AcceptError {
     #[error("the inputs of the step are not known")]
     #[diagnostic(help("run what comes before it first: `recsys run` with `--until` and the step before"))]
     InputsUnknown,
+    /// Another pipeline has the name.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    NameTaken(#[from] NameTaken),
     /// An input cannot be read.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -55,6 +59,7 @@ pub fn accept(ground: &Ground<'_>, position: usize) -> Result<BTreeMap<PathBuf, 
     let _shared = store.share()?.ok_or_else(busy)?;
     let _release = store.lock_release(&plan.name)?.ok_or_else(busy)?;
     let mut release = Release::open(root, store, &plan.name);
+    release.belong_to(&plan.path)?;
     let released = |name: &str| release.state.steps.get(name).map(Released::objects);
     let made: Vec<Option<Outputs>> = plan.steps.iter().map(|step| released(&step.name)).collect();
     let inputs = ground.inputs(position, &made)?.ok_or(AcceptError::InputsUnknown)?;

@@ -10,7 +10,8 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,7 @@ const ENTRIES: usize = 200_000;
 pub struct Digests {
     path: PathBuf,
     state: OnceLock<Mutex<State>>,
+    stop: OnceLock<Arc<AtomicBool>>,
 }
 
 #[derive(Default)]
@@ -66,7 +68,17 @@ struct Known {
 impl Digests {
     /// The memo in `folder`, read when first asked; a damaged one counts as empty.
     pub fn open(folder: &Path) -> Self {
-        Self { path: folder.join("digests"), state: OnceLock::new() }
+        Self { path: folder.join("digests"), state: OnceLock::new(), stop: OnceLock::new() }
+    }
+
+    /// Gives up hashing when `stop` is set; the first one that is given counts.
+    pub fn stop_on(&self, stop: Arc<AtomicBool>) {
+        let _ = self.stop.set(stop);
+    }
+
+    /// Whether it is set.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.get().is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
 
     /// The digest of the bytes of a file, from the memo when the file looks unchanged.
@@ -102,7 +114,7 @@ impl Digests {
                 std::thread::sleep(young);
             }
             let before = fs::metadata(path)?;
-            let digest = hash(path, before.len())?;
+            let digest = hash_until(path, before.len(), &|| self.is_stopped())?;
             let after = fs::metadata(path)?;
             if (inode(&after), stamp(&after)) == (inode(&before), stamp(&before)) {
                 let settled = SystemTime::now().duration_since(changed(&after)).is_ok_and(|age| age >= TICK);
@@ -165,7 +177,14 @@ impl Digests {
 
 /// Reads a file and hashes it, on all cores when it is large. Not memory-mapped: a file that is cut
 /// short meanwhile must be an error, not the end of the process.
+///
+/// # Errors
+/// When it cannot be read.
 pub fn hash(path: &Path, size: u64) -> io::Result<Digest> {
+    hash_until(path, size, &|| false)
+}
+
+fn hash_until(path: &Path, size: u64, stopped: &dyn Fn() -> bool) -> io::Result<Digest> {
     if size <= SMALL {
         return Ok(Digest::of(&fs::read(path)?));
     }
@@ -181,6 +200,9 @@ pub fn hash(path: &Path, size: u64) -> io::Result<Digest> {
             }
         }
         hasher.update_rayon(&chunk[..filled]);
+        if stopped() {
+            return Err(io::Error::other("the run was stopped"));
+        }
         if filled < CHUNK {
             return Ok(hasher.finalize().into());
         }

@@ -244,10 +244,11 @@ impl Plan {
             let written = spec.steps.iter().find(|written| written.name == step.name);
             for input in &step.inputs {
                 let Source::File(path) = &input.source else { continue };
-                let missing = match std::fs::File::open(root.join(path)) {
-                    Ok(file) => {
-                        file.metadata().is_ok_and(|file| file.is_dir()).then(|| "it is a folder".to_owned())
-                    }
+                let full = root.join(path);
+                let missing = match std::fs::metadata(&full) {
+                    Ok(found) if found.is_dir() => Some("it is a folder".to_owned()),
+                    Ok(found) if !found.is_file() => Some("it is no plain file".to_owned()),
+                    Ok(_) => std::fs::File::open(&full).err().map(|error| error.to_string()),
                     Err(error) => Some(error.to_string()),
                 };
                 let Some(why) = missing else { continue };

@@ -42,11 +42,12 @@ pub fn ask(
     command: &str,
     folder: &Path,
     environment: &BTreeMap<String, String>,
+    stopped: &dyn Fn() -> bool,
 ) -> Result<Digest, ProbeError> {
     let failed = |why: String| ProbeError { command: command.to_owned(), why };
     let mut said = Said::default();
     let shell = ShellCommand { command, folder, environment };
-    let ended = shell.run(&mut said, &|| false);
+    let ended = shell.run(&mut said, stopped);
     let ended = ended.map_err(|error: io::Error| failed(format!("cannot be run: {error}")))?;
     if !ended.status.success() {
         let last = said.0.last().map_or("", |line| line.trim_end());

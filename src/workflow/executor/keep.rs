@@ -45,8 +45,7 @@ impl Run<'_> {
         }
         let staging = Arc::new(self.world.store.stage()?);
         self.staging = Some(Arc::clone(&staging));
-        self.release.save()?;
-        if let Some((_, lock)) = &self.locks {
+        if let Some(lock) = self.locks.first() {
             // Without the word another run waits all the same.
             let _ = lock.sign(self.world.run);
         }

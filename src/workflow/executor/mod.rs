@@ -23,7 +23,7 @@ use super::decide::{Force, Ground, InputsError, Outputs};
 use super::event::{Event, Listener, Tally};
 use super::files::FilesError;
 use super::plan::{Plan, Source};
-use super::release::{Foreign, Release, ReleasedFile};
+use super::release::{Foreign, NameTaken, Release, ReleasedFile};
 use super::resources::Tokens;
 use super::store::{Lock, Staging, Store};
 use keep::Saver;
@@ -78,6 +78,10 @@ pub enum RunError {
     #[error("{}", if .0.len() == 1 { "an output has no free place" } else { "outputs have no free place" })]
     #[diagnostic(code(recsys::run::no_place))]
     NoPlace(#[related] Vec<Foreign>),
+    /// Another pipeline has the name.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    NameTaken(#[from] NameTaken),
     /// The inputs of a step are not known.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -95,12 +99,11 @@ pub enum RunError {
 pub fn run(plan: &Plan, options: &Options, world: &World<'_>) -> Result<Tally, RunError> {
     let started = Instant::now();
     world.store.prepare()?;
-    let Some(locks) = wait::for_locks(plan, world)? else {
+    let Some(held) = wait::for_places(plan, options, world)? else {
         return Ok(Tally { stopped: true, skipped: options.selected.len(), ..Tally::default() });
     };
     let (sender, receiver) = channel();
-    let mut run = Run::new(plan, options, world, locks, sender);
-    run.claim()?;
+    let mut run = Run::new(plan, options, world, held, sender);
     run.take_released()?;
     run.tell(Event::RunStarted {
         pipeline: plan.name.clone(),
@@ -124,6 +127,7 @@ pub fn check(plan: &Plan, selected: &BTreeSet<usize>, store: &Store, root: &Path
             || store.digests().digest(&root.join(&file.path)).is_ok_and(|found| found == file.object.digest)
     };
     steps_before(plan, selected, &release, held)?;
+    release.belong_to(&plan.path)?;
     release.claim(store, selected.iter().map(|&position| &plan.steps[position])).map_err(RunError::NoPlace)
 }
 
@@ -164,7 +168,7 @@ struct Run<'a> {
     world: &'a World<'a>,
     release: Release,
     /// Held until nothing but services is left to run.
-    locks: Option<(Lock, Lock)>,
+    locks: Vec<Lock>,
     /// Made when the first file has to be put somewhere.
     staging: Option<Arc<Staging>>,
     states: Vec<State>,
@@ -195,7 +199,7 @@ impl<'a> Run<'a> {
         plan: &'a Plan,
         options: &'a Options,
         world: &'a World<'a>,
-        locks: (Lock, Lock),
+        held: wait::Held,
         sender: Sender<(usize, Outcome)>,
     ) -> Self {
         let count = plan.steps.len();
@@ -214,8 +218,8 @@ impl<'a> Run<'a> {
             plan,
             options,
             world,
-            release: Release::open(world.root, world.store, &plan.name),
-            locks: Some(locks),
+            release: held.release,
+            locks: held.locks,
             staging: None,
             states: std::iter::repeat_with(|| State::Waiting).take(count).collect(),
             made: vec![None; count],
@@ -235,12 +239,6 @@ impl<'a> Run<'a> {
 
     fn ground(&self) -> Ground<'a> {
         Ground { plan: self.plan, store: self.world.store, root: self.world.root, force: &self.options.force }
-    }
-
-    /// Refuses to run when an output would replace what no pipeline made.
-    fn claim(&mut self) -> Result<(), RunError> {
-        let steps = self.options.selected.iter().map(|&position| &self.plan.steps[position]);
-        self.release.claim(self.world.store, steps).map_err(RunError::NoPlace)
     }
 
     /// Takes what the selected steps need from steps outside of the selection, as it was released.

@@ -98,6 +98,10 @@ impl<'a> Run<'a> {
         }
         while let Some(position) = self.ready.pop_first() {
             self.decide(position);
+            if self.stopping() {
+                self.queue.clear();
+                return Ok(());
+            }
         }
         let now = Instant::now();
         for (_, position, job) in self.delayed.extract_if(.., |(time, ..)| *time <= now) {
@@ -133,6 +137,8 @@ impl<'a> Run<'a> {
         }
         let inputs = match self.ground().inputs(position, &self.made) {
             Ok(inputs) => inputs.expect("every step before a ready one has made its outputs"),
+            // It was stopped while it looked at them.
+            Err(_) if self.world.stop.load(Ordering::Relaxed) => return,
             Err(error) => {
                 self.broken(position, &error);
                 return;
@@ -158,7 +164,7 @@ impl<'a> Run<'a> {
     /// Others may run, and release, while services serve.
     fn let_services_start(&mut self) -> Result<(), RunError> {
         self.settle()?;
-        self.locks = None;
+        self.locks.clear();
         for position in std::mem::take(&mut self.services) {
             let inputs = self.ground().inputs(position, &self.made)?.unwrap_or_default();
             let labels = inputs.iter().map(|(label, digest)| (label.as_str(), *digest));

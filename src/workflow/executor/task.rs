@@ -2,6 +2,8 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -78,7 +80,9 @@ pub enum Outcome {
 /// An input is not what it was when the step was decided on.
 #[derive(Debug, Error, Diagnostic)]
 #[error("the input `{input}` changed while the step ran: `{}`", path.display())]
-#[diagnostic(help("what the step made may come from either version and is not kept; run again"))]
+#[diagnostic(help(
+    "what the step made is not kept; if the step edits its input itself, let it write an output instead, else run again"
+))]
 struct InputChanged {
     input: String,
     path: PathBuf,
@@ -140,8 +144,9 @@ impl Task<'_> {
             drop(last);
             self.listener.hear(&Event::StepProgressed { step: self.step.name.clone(), progress });
         };
+        let inputs = self.named_inputs()?;
         let ctx = Context {
-            inputs: self.named_inputs()?,
+            inputs: inputs.clone(),
             outputs: outputs.clone(),
             environment: self.step.environment.clone(),
             work_dir: folder.path().join("work"),
@@ -162,7 +167,7 @@ impl Task<'_> {
             return Ok(None);
         }
         ctx.check_cancelled()?;
-        self.check_inputs()?;
+        self.check_inputs(&inputs)?;
         let mut notes = ctx.notes.into_inner().unwrap_or_else(PoisonError::into_inner);
         notes.usage = notes.usage.or_else(|| measured.as_ref().and_then(Measured::usage));
         let before = self.store.recorded(&self.fingerprint.key());
@@ -177,9 +182,15 @@ impl Task<'_> {
     /// The store's files under the names of the artifacts: programs go by extensions.
     fn named_inputs(&self) -> Result<BTreeMap<String, Vec<(String, PathBuf)>>, FilesError> {
         let mut inputs: BTreeMap<String, Vec<(String, PathBuf)>> = BTreeMap::new();
+        let needs_links = self.inputs.iter().any(|input| input.shown.is_some());
+        let folder = if needs_links { self.staging.inputs()? } else { PathBuf::new() };
         for input in &self.inputs {
             let path = match &input.shown {
-                Some(shown) => self.staging.input(&input.path, shown)?,
+                Some(shown) => {
+                    let link = folder.join(format!("{}-{shown}", input.label));
+                    symlink(&input.path, &link).map_err(FilesError::new("create", &link))?;
+                    link
+                }
                 None => input.path.clone(),
             };
             inputs.entry(input.port.clone()).or_default().push((input.name.clone(), path));
@@ -188,10 +199,15 @@ impl Task<'_> {
     }
 
     /// Whether the inputs are what they were when the step was decided on.
-    fn check_inputs(&self) -> Result<(), StepError> {
-        for TaskInput { label, path, .. } in &self.inputs {
+    fn check_inputs(&self, named: &BTreeMap<String, Vec<(String, PathBuf)>>) -> Result<(), StepError> {
+        for TaskInput { label, port, name, path, shown } in &self.inputs {
             let found = self.store.digests().digest(path).ok();
-            if found.as_ref() != self.fingerprint.inputs.get(label) {
+            // A command such as `sed -i` puts a file of its own in the place of the link.
+            let link = named.get(port).into_iter().flatten().find(|(found, _)| found == name);
+            let leads_there =
+                link.is_some_and(|(_, link)| fs::read_link(link).is_ok_and(|target| target == *path));
+            let replaced = shown.is_some() && !leads_there;
+            if replaced || found.as_ref() != self.fingerprint.inputs.get(label) {
                 return Err(InputChanged { input: label.clone(), path: path.clone() }.into());
             }
         }

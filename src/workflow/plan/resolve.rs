@@ -16,6 +16,16 @@ use crate::workflow::spec::{InputSpec, OffStep, Spec, StepSpec};
 /// Folders of the project that hold what people wrote, or what the runner keeps for itself.
 const RESERVED: [&str; 6] = ["cache", "pipelines", "configs", "services", "src", "tests"];
 
+/// Whether a path is where people write, or the runner does.
+fn is_reserved(path: &Path) -> bool {
+    let is_manifest = path.parent() == Some(Path::new("artifacts"))
+        && path.file_name().is_some_and(|name| {
+            let name = name.to_string_lossy();
+            name.starts_with("manifest.") && name.ends_with(".json")
+        });
+    is_manifest || path == Path::new("artifacts") || RESERVED.iter().any(|folder| path.starts_with(folder))
+}
+
 /// What the names of a pipeline stand for.
 pub struct Resolved {
     /// The steps in the order of the file; none when one of them cannot be made.
@@ -191,7 +201,7 @@ fn plan_outputs(step: &StepSpec, kind: Option<&Kind>, faults: &mut Vec<Fault>) -
             continue;
         }
         match normal(Path::new(&path.value)) {
-            Some(normal) if RESERVED.iter().any(|folder| normal.starts_with(folder)) => faults.push(
+            Some(normal) if is_reserved(&normal) => faults.push(
                 Fault::new(
                     path.span.clone(),
                     format!("`{}` lies in a folder that no step may write into", path.value),

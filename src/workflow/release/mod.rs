@@ -24,6 +24,8 @@ use super::store::{Object, Store};
 /// What is released, by step.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
+    /// The pipeline file.
+    pub file: PathBuf,
     /// The steps that have released something.
     pub steps: BTreeMap<String, Released>,
     /// Paths of the project that belong to the pipeline, whether something is there or not; as text,
@@ -72,6 +74,21 @@ pub enum Restored {
     Missing,
     /// It held other bytes than those that were released.
     Modified,
+    /// Another pipeline had released it with other bytes.
+    Replaced,
+}
+
+/// Another pipeline has the name.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
+#[error("the pipelines `{}` and `{}` are both called `{name}`", file.display(), other.display())]
+#[diagnostic(
+    code(recsys::release::name_taken),
+    help("they would take each other's results for their own: give one of them another `name:`")
+)]
+pub struct NameTaken {
+    name: String,
+    file: PathBuf,
+    other: PathBuf,
 }
 
 /// A step would replace something that no pipeline made.
@@ -145,12 +162,13 @@ impl Release {
                 if self.leads_out(&target) {
                     foreign.push(refuse("a symbolic link leads out of the project folder"));
                 } else if let Ok(found) = fs::symlink_metadata(&target) {
-                    let elsewhere = elsewhere.get_or_insert_with(|| {
-                        self.claims_of_others(store).into_iter().chain(self.in_manifests()).collect()
-                    });
+                    let elsewhere = elsewhere.get_or_insert_with(|| self.claims_of_others(store));
                     if found.is_dir() {
                         foreign.push(refuse("there is a folder"));
-                    } else if !elsewhere.contains(path.as_ref()) && !is_ours(store, &target) {
+                    } else if !elsewhere.contains(path.as_ref())
+                        && !is_ours(store, &target)
+                        && !self.is_in_a_manifest(store, &output.path)
+                    {
                         foreign.push(refuse("there is a file that no pipeline of this project has made"));
                     }
                 }
@@ -158,6 +176,42 @@ impl Release {
             }
         }
         if foreign.is_empty() { Ok(()) } else { Err(foreign) }
+    }
+
+    /// Makes the release that of a pipeline file.
+    ///
+    /// # Errors
+    /// When it is that of another one, which still exists.
+    pub fn belong_to(&mut self, file: &Path) -> Result<(), NameTaken> {
+        let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+        let file = file.strip_prefix(&self.root).unwrap_or(&file);
+        if self.state.file == file {
+            return Ok(());
+        }
+        let other = &self.state.file;
+        if !other.as_os_str().is_empty() && self.root.join(other).is_file() {
+            let (name, other) = (self.pipeline.clone(), other.clone());
+            return Err(NameTaken { name, file: file.to_owned(), other });
+        }
+        self.state.file = file.to_owned();
+        self.changed = true;
+        Ok(())
+    }
+
+    /// The other pipelines of the project that claim one of these paths.
+    pub fn rivals<'a>(&self, outputs: impl Iterator<Item = &'a Path>) -> Vec<String> {
+        let folder = self.record.parent().unwrap_or(&self.root);
+        let mut records = files_in(folder).filter(|path| *path != self.record).peekable();
+        if records.peek().is_none() {
+            return Vec::new();
+        }
+        let outputs: Vec<Cow<'_, str>> = outputs.map(text_of).collect();
+        let rivals = records.filter_map(|path| {
+            let state: State = read_record(&path)?;
+            let shared = outputs.iter().any(|output| state.claims.contains(output.as_ref()));
+            shared.then(|| path.file_name().unwrap_or_default().to_string_lossy().into_owned())
+        });
+        rivals.collect()
     }
 
     fn released_paths(&self) -> HashSet<String> {
@@ -179,12 +233,17 @@ impl Release {
         records.filter_map(|path| read_record::<State>(&path)).flat_map(|state| state.claims).collect()
     }
 
-    /// The paths that manifests name: they outlive a store that was deleted.
-    fn in_manifests(&self) -> impl Iterator<Item = String> + use<> {
-        let files = files_in(&self.root.join("artifacts"));
-        let manifests = files.filter_map(|path| read_json::<Manifest>(&path));
-        let released = manifests.flat_map(|manifest| manifest.steps.into_values());
-        released.flat_map(|step| step.outputs.into_values()).map(|file| text_of(&file.path).into_owned())
+    /// Whether a file is what a manifest says: manifests outlive a store that was deleted.
+    fn is_in_a_manifest(&self, store: &Store, path: &Path) -> bool {
+        let manifests =
+            files_in(&self.root.join("artifacts")).filter_map(|path| read_json::<Manifest>(&path));
+        let mut files = manifests
+            .flat_map(|manifest| manifest.steps.into_values())
+            .flat_map(|step| step.outputs.into_values());
+        files.any(|file| {
+            let found = || store.digests().digest(&self.root.join(path));
+            file.path == path && found().is_ok_and(|found| found == file.object.digest)
+        })
     }
 
     /// Forgets steps that the pipeline no longer has; their files stay.

@@ -35,34 +35,59 @@ impl Release {
         released: Released,
     ) -> Result<Vec<(PathBuf, Restored)>, FilesError> {
         let mut restored = Vec::new();
+        let mut links = Vec::new();
         let before = self.state.steps.get(&step.name);
         for (port, file) in &released.outputs {
             let target = self.root.join(&file.path);
             let wanted = file.object.digest;
-            let old = before.and_then(|before| before.outputs.get(port)).filter(|old| old.path == file.path);
             let found = found_at(store, &target);
-            if found != Some(wanted) {
-                put(store, staging, wanted, &target)?;
-                let old = old.map(|old| &old.object);
-                match (found, old) {
-                    (None, Some(_)) => restored.push((file.path.clone(), Restored::Missing)),
-                    (Some(found), Some(old)) if found != old.digest => {
-                        // Other bytes of ours are no tampering: another pipeline writes here too, or
-                        // a run was killed before it could record what it had put here.
-                        let ours = old.digest != wanted
-                            || self.claims_of_others(store).contains(text_of(&file.path).as_ref());
-                        if !(ours && store.object_path(found).exists()) {
-                            restored.push((file.path.clone(), Restored::Modified));
-                        }
-                    }
-                    _ => {}
-                }
+            if found == Some(wanted) {
+                continue;
             }
+            let old = before.and_then(|before| before.outputs.get(port)).filter(|old| old.path == file.path);
+            let old = old.map(|old| old.object.digest);
+            if let Some(was) = self.what_was(store, &file.path, found, old, wanted)? {
+                restored.push((file.path.clone(), was));
+            }
+            links.push((link(store, staging, wanted, &target)?, wanted, target));
+        }
+        // Everything slow is done: a kill between two of these is rare, and the next run completes them.
+        for (link, wanted, target) in links {
+            put(store, link, wanted, &target)?;
         }
         self.state.claims.extend(released.outputs.values().map(|file| text_of(&file.path).into_owned()));
         self.changed |= self.state.steps.get(&step.name) != Some(&released);
         self.state.steps.insert(step.name.clone(), released);
         Ok(restored)
+    }
+
+    /// What is to be told about a file that is about to be replaced.
+    fn what_was(
+        &self,
+        store: &Store,
+        path: &Path,
+        found: Option<Digest>,
+        old: Option<Digest>,
+        wanted: Digest,
+    ) -> Result<Option<Restored>, FilesError> {
+        let target = self.root.join(path);
+        let exists = fs::symlink_metadata(&target).is_ok();
+        // Other bytes of ours are no tampering: another pipeline writes here too, or a run was killed
+        // before it could record what it had put here.
+        let of_the_store = found.is_some_and(|found| store.object_path(found).exists());
+        let shared = || self.claims_of_others(store).contains(text_of(path).as_ref());
+        match old {
+            None if exists && !of_the_store && !self.is_in_a_manifest(store, path) && !shared() => {
+                let why = io::Error::other("somebody has put a file there that no pipeline has made");
+                Err(FilesError::new("write", &target)(why))
+            }
+            None => Ok(None),
+            Some(_) if !exists => Ok(Some(Restored::Missing)),
+            Some(old) if found == Some(old) => Ok(None),
+            Some(_) if of_the_store && shared() => Ok(Some(Restored::Replaced)),
+            Some(old) if of_the_store && old != wanted => Ok(None),
+            Some(_) => Ok(Some(Restored::Modified)),
+        }
     }
 }
 
@@ -90,17 +115,25 @@ fn found_at(store: &Store, path: &Path) -> Option<Digest> {
     store.digests().digest_with(path, &metadata).ok()
 }
 
-fn put(store: &Store, staging: &Staging, digest: Digest, target: &Path) -> Result<(), FilesError> {
-    let object = store.object_path(digest);
+/// A file that can be moved to its place, or nothing where it has to be copied there.
+fn link(
+    store: &Store,
+    staging: &Staging,
+    digest: Digest,
+    target: &Path,
+) -> Result<Option<PathBuf>, FilesError> {
     let folder = target.parent().unwrap_or(Path::new("."));
-    let place = || -> io::Result<()> {
-        fs::create_dir_all(folder)?;
-        let Ok(link) = staging.link(&object) else { return copy(&object, target) };
-        // Renaming a hard link over another link of the same file does nothing and leaves it there: it
-        // goes with the staging folder.
-        fs::rename(&link, target).or_else(|_| copy(&object, target))
-    };
-    place().map_err(FilesError::new("write", target))?;
+    fs::create_dir_all(folder).map_err(FilesError::new("create", folder))?;
+    Ok(staging.link(&store.object_path(digest)).ok())
+}
+
+fn put(store: &Store, link: Option<PathBuf>, digest: Digest, target: &Path) -> Result<(), FilesError> {
+    // Renaming a hard link over another link of the same file does nothing and leaves it there: it goes
+    // with the staging folder.
+    let moved = link.is_some_and(|link| fs::rename(link, target).is_ok());
+    if !moved {
+        copy(&store.object_path(digest), target).map_err(FilesError::new("write", target))?;
+    }
     store.digests().note(target, digest);
     Ok(())
 }

@@ -324,7 +324,7 @@ fn slug(node: &Node) -> String {
 }
 
 fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 100 && text.chars().all(is_name_character)
+    !text.is_empty() && text.len() <= 100 && !text.starts_with('-') && text.chars().all(is_name_character)
 }
 
 fn is_name_character(c: char) -> bool {

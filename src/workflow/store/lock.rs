@@ -1,7 +1,8 @@
 //! Locks of the operating system: they end with the process that holds them, however it ends.
 //!
-//! Three of them: every run holds the store's lock together with others, so that nothing is collected
-//! under its feet; a run holds the release of its pipeline alone; a step that runs holds the file of its
+//! Every run holds the store's lock together with others, so that nothing is collected
+//! under its feet; a run holds the release of its pipeline alone, and those of pipelines that
+//! write to the same paths; a step that runs holds the file of its
 //! result alone, so that two runs never make the same thing at the same time.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -46,12 +47,20 @@ impl Store {
     /// # Errors
     /// When the lock file cannot be opened.
     pub fn lock_release(&self, pipeline: &str) -> Result<Option<Lock>, FilesError> {
-        open(&self.release_path(pipeline).with_added_extension("lock"), File::try_lock)
+        open(&self.folder.join("locks").join(pipeline), File::try_lock)
+    }
+
+    /// The right to claim paths; nothing while another run is about to.
+    ///
+    /// # Errors
+    /// When the lock file cannot be opened.
+    pub fn lock_claims(&self) -> Result<Option<Lock>, FilesError> {
+        open(&self.folder.join("claims"), File::try_lock)
     }
 
     /// The words that the holder of a release left for those who wait for it.
     pub fn holder(&self, pipeline: &str) -> Option<String> {
-        fs::read_to_string(self.release_path(pipeline).with_added_extension("lock")).ok()
+        fs::read_to_string(self.folder.join("locks").join(pipeline)).ok()
     }
 
     /// Holds a run key; nothing while another process makes its result.

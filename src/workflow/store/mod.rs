@@ -17,7 +17,8 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use miette::Diagnostic;
@@ -37,7 +38,7 @@ pub use staging::{Staging, StepFolder};
 /// Changes when the layout of the folder changes; an older folder is then not read.
 pub const LAYOUT: &str = "v2";
 /// The folders of a store.
-const FOLDERS: [&str; 6] = ["objects", "results", "staging", "runs", "releases", "plans"];
+const FOLDERS: [&str; 7] = ["objects", "results", "staging", "runs", "releases", "locks", "plans"];
 /// Up to so many files are flushed one by one; beyond, the whole file system is.
 const FEW: usize = 32;
 
@@ -137,9 +138,14 @@ impl Store {
         if let Some(digest) = probed.get(&words) {
             return Ok(*digest);
         }
-        let digest = probe::ask(command, root, environment)?;
+        let digest = probe::ask(command, root, environment, &|| self.digests.is_stopped())?;
         probed.insert(words, digest);
         Ok(digest)
+    }
+
+    /// Gives up hashing files and asking commands when `stop` is set.
+    pub fn stop_on(&self, stop: Arc<AtomicBool>) {
+        self.digests.stop_on(stop);
     }
 
     /// Digests of files inside and outside of the store.
@@ -286,7 +292,11 @@ impl Store {
             Ok(())
         };
         flush().map_err(FilesError::new("flush", &self.folder))?;
-        self.digests.save()
+        // Without the memo files are read once more.
+        if let Err(error) = self.digests.save() {
+            tracing::warn!("digests of files are not remembered: {error}");
+        }
+        Ok(())
     }
 
     /// Where the bytes of a digest lie.

@@ -3,7 +3,6 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -86,19 +85,14 @@ impl Staging {
         Ok(StepFolder { path, staging: self })
     }
 
-    /// A path with this file name that leads to an object: programs go by extensions.
+    /// A folder for the links to the inputs of one try of one step; it goes with the staging folder.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn input(&self, object: &Path, name: &str) -> Result<PathBuf, FilesError> {
-        let digits: String =
-            object.file_name().unwrap_or_default().to_string_lossy().chars().take(32).collect();
-        let link = self.folder.path().join("inputs").join(format!("{digits}-{name}"));
-        match symlink(object, &link) {
-            // Another step of the run reads it too.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(link),
-            made => made.map(|()| link.clone()).map_err(FilesError::new("create", &link)),
-        }
+    pub fn inputs(&self) -> Result<PathBuf, FilesError> {
+        let path = self.folder.path().join("inputs").join(self.number());
+        fs::create_dir(&path).map_err(FilesError::new("create", &path))?;
+        Ok(path)
     }
 
     /// A path where an object can be moved away from: a file that shares its bytes where the file

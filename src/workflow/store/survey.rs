@@ -12,7 +12,7 @@ use super::{StepResult, Store};
 use crate::workflow::digest::Digest;
 use crate::workflow::digests;
 use crate::workflow::files::{FilesError, read_record, write_record};
-use crate::workflow::release::{Released, State, text_of};
+use crate::workflow::release::{Released, State};
 
 /// Everything that lies in the store.
 pub struct Survey {
@@ -68,6 +68,16 @@ pub enum Problem {
         /// The output whose bytes are missing.
         output: String,
     },
+    /// A released file has bytes that something else made: a run was killed here, or another pipeline has
+    /// released it. The next run of the pipeline puts its own there.
+    Overwritten {
+        /// The pipeline that released it.
+        pipeline: String,
+        /// The step that made it.
+        step: String,
+        /// Its path in the project folder.
+        path: PathBuf,
+    },
     /// A released file is missing or has other bytes.
     ChangedArtifact {
         /// The pipeline that released it.
@@ -77,6 +87,13 @@ pub enum Problem {
         /// Its path in the project folder.
         path: PathBuf,
     },
+}
+
+impl Problem {
+    /// Whether the next run mends it without anything being lost or made again.
+    pub fn is_harmless(&self) -> bool {
+        matches!(self, Self::Overwritten { .. })
+    }
 }
 
 impl Store {
@@ -107,8 +124,7 @@ impl Store {
                 Err(Unusable::Damaged) => survey.unreadable.push(path),
             }
         }
-        let records = entries(&self.folder.join("releases"));
-        for path in records.into_iter().filter(|path| path.extension().is_none_or(|found| found != "lock")) {
+        for path in entries(&self.folder.join("releases")) {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             match read_record(&path) {
                 Some(state) => _ = survey.releases.insert(name, state),
@@ -149,13 +165,13 @@ impl Store {
                 for file in outputs.values() {
                     let path = root.join(&file.path);
                     let found = fs::metadata(&path).ok().and_then(|m| digests::hash(&path, m.len()).ok());
-                    if found != Some(file.object.digest) && !released_by_another(survey, pipeline, &file.path)
-                    {
-                        problems.insert(Problem::ChangedArtifact {
-                            pipeline: pipeline.clone(),
-                            step: step.clone(),
-                            path: file.path.clone(),
-                        });
+                    let (pipeline, step, path) = (pipeline.clone(), step.clone(), file.path.clone());
+                    match found {
+                        Some(found) if found == file.object.digest => {}
+                        Some(found) if good.contains(&found) => {
+                            problems.insert(Problem::Overwritten { pipeline, step, path });
+                        }
+                        _ => _ = problems.insert(Problem::ChangedArtifact { pipeline, step, path }),
                     }
                 }
             }
@@ -177,6 +193,7 @@ impl Store {
                 | Problem::UnreadableResult { path }
                 | Problem::UnreadableRelease { path } => path,
                 Problem::MissingObject { result, .. } => result,
+                Problem::Overwritten { .. } => continue,
                 Problem::ChangedArtifact { pipeline, step, .. } => {
                     let record = self.release_path(pipeline);
                     if let Some(mut state) = read_record::<State>(&record) {
@@ -193,14 +210,6 @@ impl Store {
         }
         Ok(removed)
     }
-}
-
-/// Two pipelines may write one path in turn.
-fn released_by_another(survey: &Survey, pipeline: &str, path: &Path) -> bool {
-    survey
-        .releases
-        .iter()
-        .any(|(other, state)| other != pipeline && state.claims.contains(text_of(path).as_ref()))
 }
 
 /// The digest that a file of the store bears as its name.
