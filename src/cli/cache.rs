@@ -175,7 +175,7 @@ fn verify(root: &Path, repair: bool, format: Format) -> Result<(), CommandError>
         return Ok(());
     }
     if repair {
-        let repaired = store.repair(&problems).map_err(CommandError::failed)?;
+        let repaired = store.repair(root, &problems).map_err(CommandError::failed)?;
         console::say(&format!(
             "{repaired} of them removed or forgotten; the next run makes or restores what it needs\n"
         ));

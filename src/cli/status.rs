@@ -8,6 +8,7 @@ use super::project::PipelineArgs;
 use super::{CommandError, forecasts};
 use crate::console;
 use crate::workflow::decide::Force;
+use crate::workflow::executor;
 
 /// Say of each step whether it would run, and why; nothing is run or written.
 ///
@@ -50,5 +51,5 @@ pub fn status(args: &StatusArgs, root: &Path) -> Result<(), CommandError> {
         Format::Text => forecasts::text(&workspace.plan, &forecasts),
         Format::Json => forecasts::json(&workspace.plan, &forecasts),
     });
-    Ok(())
+    executor::check(&workspace.plan, &all, &workspace.store, root).map_err(CommandError::failed)
 }

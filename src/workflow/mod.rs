@@ -1,7 +1,10 @@
 //! The runner: any workflow; it knows no recommender, no tables and no HTTP.
 //!
-//! Read in this order: [`kind`] (what can be used), [`spec`] (what a file says), [`plan`] (what it
-//! means), [`fingerprint`] and [`store`] (what is known already), [`executor`] (what is done).
+//! Read in this order:
+//! 1. [`kind`]: what can be used; [`spec`]: what a file says; [`plan`]: what it means;
+//! 2. [`fingerprint`], [`digests`], [`store`], [`release`]: what is known, kept and shown;
+//! 3. [`decide`]: does a step have to run; [`forecast`]: what would a run do, and why;
+//! 4. [`executor`] does it, [`process`] runs commands, [`event`] tells, [`history`] remembers.
 
 pub mod accept;
 pub mod config;

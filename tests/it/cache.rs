@@ -202,7 +202,8 @@ fn from_until_only_and_force_select_steps() {
     nothing_released.write("words.txt", "a\n");
     let call = nothing_released.call(&["run", "--from", "count"]);
     assert_eq!(call.code, 1);
-    call.says("`count` needs `sort.sorted`, which is not in the store").says("recsys run --until sort");
+    call.says("`count` needs `sort.sorted`, which is not in the store")
+        .says("recsys run pipelines/music.yaml --until sort");
 }
 
 #[test]

@@ -58,7 +58,9 @@ fn status_and_a_dry_run_say_the_same_and_why_tells_the_chain() {
     why.says("never run before");
     with_lang(&project, "C", &["run"]);
     // The third word was cut off, so the steps after `head` did not run; they say why not.
-    with_lang(&project, "C", &["why", "head"]).says("last started in run").says("input `sorted` changed ← sort");
+    with_lang(&project, "C", &["why", "head"])
+        .says("last started in run")
+        .says("input `sorted` changed ← sort");
     with_lang(&project, "C", &["why", "count"]).says("would not run").says("compared: its kind");
 }
 
@@ -133,7 +135,10 @@ steps:
     assert_eq!(call.code, 1);
     assert_eq!(project.read("tries").lines().count(), 3);
     assert_eq!(project.read("artifacts/o.txt"), "ok\n");
-    call.says("failed; it will be tried again").says("exit code 7").says("the last words").says("hopeless.jsonl");
+    call.says("failed; it will be tried again")
+        .says("exit code 7")
+        .says("the last words")
+        .says("hopeless.jsonl");
 }
 
 #[test]
@@ -141,7 +146,7 @@ fn memory_and_threads_are_not_promised_twice() {
     // Each holds more than half of the machine; together they would never fit.
     let step = |name: &str| {
         format!(
-            "  {name}:\n    resources: {{ memory: 900TiB }}\n    outputs: {{ o: artifacts/{name} }}\n    run: '[ ! -e busy ]; touch busy; sleep 0.3; rm busy; touch {{{{ outputs.o }}}}'\n"
+            "  {name}:\n    resources: {{ memory: 900TiB }}\n    outputs: {{ o: artifacts/{name} }}\n    run: ': {name}; [ ! -e busy ]; touch busy; sleep 0.3; rm busy; touch {{{{ outputs.o }}}}'\n"
         )
     };
     let project = Project::with(&format!("steps:\n{}{}{}", step("a"), step("b"), step("c")));
@@ -151,11 +156,12 @@ fn memory_and_threads_are_not_promised_twice() {
 #[test]
 fn a_secret_that_is_declared_is_nowhere_in_what_is_kept() {
     let project = Project::with(
-        "steps: { a: { env: [TOKEN], outputs: { o: artifacts/a.txt }, run: 'echo ${#TOKEN} > {{ outputs.o }}' } }",
+        "steps: { a: { env: [TOKEN], outputs: { o: artifacts/a.txt }, run: 'printf \"$TOKEN\" | wc -c > {{ outputs.o }}' } }",
     );
     let run = || project.command(&["run"]).env("TOKEN", "hunter2-very-secret").output().unwrap();
     assert!(run().status.success());
     assert!(run().status.success());
-    let found = std::process::Command::new("grep").args(["-r", "hunter2"]).arg(project.path("")).output().unwrap();
+    let found =
+        std::process::Command::new("grep").args(["-r", "hunter2"]).arg(project.path("")).output().unwrap();
     assert!(found.stdout.is_empty(), "{}", String::from_utf8_lossy(&found.stdout));
 }

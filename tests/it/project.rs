@@ -76,8 +76,11 @@ impl Call {
 
     /// The steps that were executed, in the order in which they started.
     pub fn ran(&self) -> Vec<&str> {
-        let started = self.stderr.lines().filter_map(|line| line.split_once("] started"));
-        started.map(|(step, _)| step.trim_start_matches('[')).collect()
+        // Lines of a run that this one waits for are set in.
+        let own = self.stderr.lines().filter(|line| line.starts_with('['));
+        own.filter_map(|line| line.split_once("] started"))
+            .map(|(step, _)| step.trim_start_matches('['))
+            .collect()
     }
 
     pub fn says(&self, text: &str) -> &Self {

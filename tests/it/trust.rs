@@ -77,7 +77,9 @@ steps:
 #[test]
 fn an_edit_during_a_run_counts_for_the_next_one() {
     let slow = |word: &str| {
-        format!("steps: {{ a: {{ outputs: {{ o: artifacts/a.txt }}, run: 'touch begun; sleep 1; echo {word} > {{{{ outputs.o }}}}' }} }}")
+        format!(
+            "steps: {{ a: {{ outputs: {{ o: artifacts/a.txt }}, run: 'touch begun; sleep 1; echo {word} > {{{{ outputs.o }}}}' }} }}"
+        )
     };
     let project = Project::with(&slow("first"));
     let run = project.command(&["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
@@ -96,10 +98,7 @@ fn a_command_is_asked_again_when_the_format_of_its_file_changes() {
     );
     project.run(&[]);
     assert!(project.read("artifacts/a.png").ends_with(".png\n"));
-    project.write(
-        "pipelines/music.yaml",
-        &project.read("pipelines/music.yaml").replace("a.png", "a.svg"),
-    );
+    project.write("pipelines/music.yaml", &project.read("pipelines/music.yaml").replace("a.png", "a.svg"));
     project.run(&[]).says("a file has another extension");
     assert!(project.read("artifacts/a.svg").ends_with(".svg\n"));
 }
@@ -218,7 +217,10 @@ fn verify_repairs_and_the_next_run_makes_it_again() {
     assert_eq!(repaired.code, 0, "{}", repaired.stdout);
     project.run(&[]);
     assert_eq!(project.call(&["cache", "verify"]).says("sound").code, 0);
-    assert_eq!((project.read("artifacts/a.txt").as_str(), project.read("artifacts/b.txt").trim()), ("one\n", "4"));
+    assert_eq!(
+        (project.read("artifacts/a.txt").as_str(), project.read("artifacts/b.txt").trim()),
+        ("one\n", "4")
+    );
 }
 
 #[test]

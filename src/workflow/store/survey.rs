@@ -179,13 +179,13 @@ impl Store {
         problems.into_iter().collect()
     }
 
-    /// Removes what is damaged and forgets released files that are not as they were, so that the next
-    /// run makes or restores them; how many. Call it only with the store closed ([`Store::close`]), since
+    /// Removes what is damaged, and forgets released files of pipelines that are gone; how many. The next
+    /// run makes or restores the rest. Call it only with the store closed ([`Store::close`]), since
     /// before the survey.
     ///
     /// # Errors
     /// When a file cannot be removed or written.
-    pub fn repair(&self, problems: &[Problem]) -> Result<usize, FilesError> {
+    pub fn repair(&self, root: &Path, problems: &[Problem]) -> Result<usize, FilesError> {
         let mut removed = 0;
         for problem in problems {
             let path = match problem {
@@ -196,7 +196,10 @@ impl Store {
                 Problem::Overwritten { .. } => continue,
                 Problem::ChangedArtifact { pipeline, step, .. } => {
                     let record = self.release_path(pipeline);
-                    if let Some(mut state) = read_record::<State>(&record) {
+                    // That of a pipeline which still exists is restored by its next run.
+                    let state =
+                        read_record::<State>(&record).filter(|state| !root.join(&state.file).is_file());
+                    if let Some(mut state) = state {
                         removed += usize::from(state.steps.remove(step).is_some());
                         write_record(&record, &state)?;
                     }
