@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::schedule::State;
 use super::{Run, RunError};
 use crate::workflow::event::{Event, Reused};
+use crate::workflow::plan::PlannedOutput;
 use crate::workflow::release::{Released, ReleasedFile};
 use crate::workflow::store::{Staging, StepResult};
 
@@ -151,15 +152,24 @@ impl Run<'_> {
             && store.adopt(&path, &file.object).is_ok()
     }
 
-    /// The store's file behind an output of a step that is done.
-    pub fn staged_input(&self, writer: usize, port: &str) -> PathBuf {
+    /// The file behind an output of a step that is done: the released one, as long as it is in its place
+    /// (no other run writes there, and the reader's end is checked), else the store's own and the name that
+    /// it has to be shown under.
+    pub fn input_of_step(&self, writer: usize, output: &PlannedOutput) -> (PathBuf, Option<String>) {
         let step = &self.plan.steps[writer];
-        let object = self.made[writer].as_ref().and_then(|made| made.get(port));
+        let object = self.made[writer].as_ref().and_then(|made| made.get(&output.port));
         let object = object.expect("a step starts when every step before it has made its outputs");
-        let released = self.release.state.steps.get(&step.name).and_then(|step| step.outputs.get(port));
+        let path = self.world.root.join(&output.path);
+        let is_file = std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
+        if is_file && self.world.store.digests().digest(&path).is_ok_and(|found| found == object.digest) {
+            return (path, None);
+        }
+        let released =
+            self.release.state.steps.get(&step.name).and_then(|step| step.outputs.get(&output.port));
         if let Some(file) = released.filter(|file| file.object == *object) {
             self.heal(file);
         }
-        self.world.store.object_path(object.digest)
+        let name = output.path.file_name().map(|name| name.to_string_lossy().into_owned());
+        (self.world.store.object_path(object.digest), name)
     }
 }

@@ -119,11 +119,10 @@ impl<'a> Run<'a> {
             let need = self.tokens.need(&self.plan.steps[position]);
             if self.tokens.take(need)
                 && let Some(job) = self.queue.remove(&position)
+                && let Err(error) = self.start(scope, position, job, need)
             {
-                if let Err(error) = self.start(scope, position, job, need) {
-                    self.tokens.give(need);
-                    self.broken(position, &error);
-                }
+                self.tokens.give(need);
+                self.broken(position, &error);
             }
         }
         Ok(())

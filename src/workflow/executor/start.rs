@@ -160,7 +160,7 @@ impl<'a> Run<'a> {
         self.done(position, State::Ran);
     }
 
-    /// The files behind the inputs: the store's own, which nobody changes, for what steps made.
+    /// The files behind the inputs.
     fn task_inputs(&self, step: &PlannedStep) -> Vec<TaskInput> {
         let inputs = step.inputs.iter().map(|input| {
             let (path, shown) = match &input.source {
@@ -168,8 +168,7 @@ impl<'a> Run<'a> {
                 Source::Step { step: writer, port } => {
                     let output = self.plan.steps[*writer].outputs.iter().find(|output| output.port == *port);
                     let output = output.expect("the plan has checked every edge");
-                    let name = output.path.file_name().map(|name| name.to_string_lossy().into_owned());
-                    (self.staged_input(*writer, port), name)
+                    self.input_of_step(*writer, output)
                 }
             };
             TaskInput {

@@ -7,7 +7,8 @@
 mod place;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -105,6 +106,14 @@ pub struct Foreign {
     why: String,
 }
 
+/// What others say about paths of the project.
+struct Elsewhere {
+    /// Those that other pipelines claim.
+    claims: HashSet<String>,
+    /// The bytes that manifests name.
+    manifests: HashMap<String, Digest>,
+}
+
 /// The release of one pipeline.
 pub struct Release {
     root: PathBuf,
@@ -112,6 +121,7 @@ pub struct Release {
     record: PathBuf,
     /// What is released now.
     pub state: State,
+    elsewhere: OnceCell<Elsewhere>,
     /// Whether the record on the disk says something else.
     changed: bool,
     /// Whether the manifest says something else than the record.
@@ -128,6 +138,7 @@ impl Release {
             pipeline: pipeline.to_owned(),
             record,
             state,
+            elsewhere: OnceCell::new(),
             changed: false,
             unpublished: false,
         }
@@ -145,7 +156,6 @@ impl Release {
     ) -> Result<(), Vec<Foreign>> {
         let mut foreign = Vec::new();
         let released: HashSet<String> = self.released_paths();
-        let mut elsewhere: Option<HashSet<String>> = None;
         for step in steps {
             for output in &step.outputs {
                 let path = text_of(&output.path);
@@ -162,10 +172,9 @@ impl Release {
                 if self.leads_out(&target) {
                     foreign.push(refuse("a symbolic link leads out of the project folder"));
                 } else if let Ok(found) = fs::symlink_metadata(&target) {
-                    let elsewhere = elsewhere.get_or_insert_with(|| self.claims_of_others(store));
                     if found.is_dir() {
                         foreign.push(refuse("there is a folder"));
-                    } else if !elsewhere.contains(path.as_ref())
+                    } else if !self.elsewhere(store).claims.contains(path.as_ref())
                         && !is_ours(store, &target)
                         && !self.is_in_a_manifest(store, &output.path)
                     {
@@ -226,23 +235,28 @@ impl Release {
         matches!((root, folder), (Ok(root), Some(folder)) if !folder.starts_with(&root))
     }
 
-    /// The paths that the other pipelines of the project claim.
-    fn claims_of_others(&self, store: &Store) -> HashSet<String> {
-        let folder = self.record.parent().unwrap_or(store.folder());
-        let records = files_in(folder).filter(|path| *path != self.record);
-        records.filter_map(|path| read_record::<State>(&path)).flat_map(|state| state.claims).collect()
+    /// What the other pipelines of the project say; read when first asked.
+    fn elsewhere(&self, store: &Store) -> &Elsewhere {
+        self.elsewhere.get_or_init(|| {
+            let folder = self.record.parent().unwrap_or(store.folder());
+            let records = files_in(folder).filter(|path| *path != self.record);
+            let states = records.filter_map(|path| read_record::<State>(&path));
+            let manifests = files_in(&self.root.join("artifacts"));
+            let manifests = manifests.filter_map(|path| read_json::<Manifest>(&path));
+            let steps = manifests.flat_map(|manifest| manifest.steps.into_values());
+            let files = steps.flat_map(|step| step.outputs.into_values());
+            Elsewhere {
+                claims: states.flat_map(|state| state.claims).collect(),
+                manifests: files.map(|file| (text_of(&file.path).into_owned(), file.object.digest)).collect(),
+            }
+        })
     }
 
     /// Whether a file is what a manifest says: manifests outlive a store that was deleted.
     fn is_in_a_manifest(&self, store: &Store, path: &Path) -> bool {
-        let manifests =
-            files_in(&self.root.join("artifacts")).filter_map(|path| read_json::<Manifest>(&path));
-        let mut files = manifests
-            .flat_map(|manifest| manifest.steps.into_values())
-            .flat_map(|step| step.outputs.into_values());
-        files.any(|file| {
-            let found = || store.digests().digest(&self.root.join(path));
-            file.path == path && found().is_ok_and(|found| found == file.object.digest)
+        let said = self.elsewhere(store).manifests.get(text_of(path).as_ref());
+        said.is_some_and(|said| {
+            store.digests().digest(&self.root.join(path)).is_ok_and(|found| found == *said)
         })
     }
 

@@ -75,7 +75,7 @@ impl Release {
         // Other bytes of ours are no tampering: another pipeline writes here too, or a run was killed
         // before it could record what it had put here.
         let of_the_store = found.is_some_and(|found| store.object_path(found).exists());
-        let shared = || self.claims_of_others(store).contains(text_of(path).as_ref());
+        let shared = || self.elsewhere(store).claims.contains(text_of(path).as_ref());
         match old {
             None if exists && !of_the_store && !self.is_in_a_manifest(store, path) && !shared() => {
                 let why = io::Error::other("somebody has put a file there that no pipeline has made");
