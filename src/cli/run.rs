@@ -143,6 +143,8 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
             Err(error) => tracing::warn!("the store could not be collected: {error}"),
         }
     }
+    // As in the executor: the process ends here.
+    std::mem::forget((listeners, project));
     match tally {
         tally if tally.is_stopped() => Err(CommandError::Stopped(signal.load(Ordering::Relaxed))),
         tally if tally.failed > 0 => Err(CommandError::StepFailed),

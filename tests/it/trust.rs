@@ -71,7 +71,11 @@ steps:
     assert_eq!(call.code, 1);
     call.says("the input `x` changed while the step ran").says("let it write an output instead");
     assert_eq!(project.read("artifacts/c.txt"), "original\n");
-    assert_eq!(project.read("artifacts/a.txt"), "original\n");
+    assert!(!project.path("artifacts/b.txt").exists());
+    // What the command did to the released file is noticed like any other edit.
+    let again = project.call(&["run", "--keep-going"]);
+    again.says("`artifacts/a.txt` was modified since the last run; restored");
+    assert_eq!(project.read("artifacts/c.txt"), "original\n");
 }
 
 #[test]

@@ -17,7 +17,7 @@ impl Release {
         released.outputs.len() == step.outputs.len()
             && step.outputs.iter().all(|output| {
                 released.outputs.get(&output.port).is_some_and(|file| {
-                    file.path == output.path
+                    file.path.as_os_str() == output.path.as_os_str()
                         && found_at(store, &self.root.join(&file.path)) == Some(file.object.digest)
                 })
             })
