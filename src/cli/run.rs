@@ -61,7 +61,8 @@ pub struct RunArgs {
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
 
-    /// After a failure, run what does not depend on it
+    /// After a failure, run what does not depend on it; without this nothing more starts, and what is at
+    /// work finishes
     #[arg(long)]
     keep_going: bool,
 

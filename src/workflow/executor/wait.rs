@@ -22,7 +22,7 @@ pub struct Held {
 
 /// What one look has found.
 enum Look {
-    Free(Held),
+    Free(Box<Held>),
     /// This pipeline is at work.
     Busy(String),
 }
@@ -34,7 +34,7 @@ pub fn for_places(plan: &Plan, options: &Options, world: &World<'_>) -> Result<O
     let mut told = false;
     loop {
         let busy = match look(plan, options, world)? {
-            Look::Free(held) => return Ok(Some(held)),
+            Look::Free(held) => return Ok(Some(*held)),
             Look::Busy(pipeline) => pipeline,
         };
         // The word may be that of an earlier run.
@@ -77,5 +77,5 @@ fn look(plan: &Plan, options: &Options, world: &World<'_>) -> Result<Look, RunEr
     let steps = options.selected.iter().map(|&position| &plan.steps[position]);
     release.claim(store, steps).map_err(RunError::NoPlace)?;
     release.save()?;
-    Ok(Look::Free(Held { release, locks }))
+    Ok(Look::Free(Box::new(Held { release, locks })))
 }
