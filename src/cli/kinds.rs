@@ -40,6 +40,17 @@ struct UnknownKind {
     hint: String,
 }
 
+/// The kind with this name.
+///
+/// # Errors
+/// With the nearest name, when there is none.
+pub fn find(name: &str) -> Result<&'static Kind, CommandError> {
+    KINDS.iter().find(|kind| kind.name == name).ok_or_else(|| {
+        let hint = did_you_mean(name, KINDS.iter().map(|kind| kind.name));
+        CommandError::usage(UnknownKind { name: name.to_owned(), hint })
+    })
+}
+
 /// Prints the reference.
 ///
 /// # Errors
@@ -47,10 +58,7 @@ struct UnknownKind {
 pub fn kinds(args: &KindsArgs) -> Result<(), CommandError> {
     let shown: Vec<&Kind> = match &args.kind {
         None => KINDS.iter().collect(),
-        Some(name) => vec![KINDS.iter().find(|kind| kind.name == name).ok_or_else(|| {
-            let hint = did_you_mean(name, KINDS.iter().map(|kind| kind.name));
-            CommandError::Usage(UnknownKind { name: name.clone(), hint }.into())
-        })?],
+        Some(name) => vec![find(name)?],
     };
     if args.json {
         let kinds: Vec<Value> = shown.iter().map(|kind| json(kind)).collect();

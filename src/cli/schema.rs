@@ -1,13 +1,10 @@
 //! `recsys schema`: what an editor needs to complete and check pipeline files.
 
 use clap::Args;
-use miette::Diagnostic;
-use thiserror::Error;
 
-use super::CommandError;
+use super::{CommandError, kinds};
 use crate::console;
 use crate::steps::KINDS;
-use crate::workflow::fault::did_you_mean;
 use crate::workflow::schema;
 
 /// Print the JSON Schema of pipeline files, for editors
@@ -26,14 +23,6 @@ pub struct SchemaArgs {
     kind: Option<String>,
 }
 
-#[derive(Debug, Error, Diagnostic)]
-#[error("there is no kind `{name}`")]
-#[diagnostic(help("{hint}"))]
-struct UnknownKind {
-    name: String,
-    hint: String,
-}
-
 /// Prints the schema.
 ///
 /// # Errors
@@ -41,13 +30,7 @@ struct UnknownKind {
 pub fn schema(args: &SchemaArgs) -> Result<(), CommandError> {
     let schema = match &args.kind {
         None => schema::pipeline(KINDS),
-        Some(name) => {
-            let kind = KINDS.iter().find(|kind| kind.name == name).ok_or_else(|| {
-                let hint = did_you_mean(name, KINDS.iter().map(|kind| kind.name));
-                CommandError::Usage(UnknownKind { name: name.clone(), hint }.into())
-            })?;
-            schema::parameters(kind)
-        }
+        Some(name) => schema::parameters(kinds::find(name)?),
     };
     console::say(&format!("{schema:#}\n"));
     Ok(())

@@ -94,12 +94,10 @@ impl Digests {
         self.find(&fs::metadata(path).ok()?)
     }
 
-    /// The same for a file whose metadata are at hand.
-    ///
-    /// # Errors
-    /// When the file cannot be read, or is written to again and again.
-    pub fn digest_with(&self, path: &Path, metadata: &Metadata) -> Result<Digest, FilesError> {
-        self.find(metadata).map_or_else(|| self.digest(path), Ok)
+    /// The digest of a plain file that can be read; a link, a folder or nothing is as good as none.
+    pub fn of_plain_file(&self, path: &Path) -> Option<Digest> {
+        let metadata = fs::symlink_metadata(path).ok().filter(Metadata::is_file)?;
+        self.find(&metadata).or_else(|| self.digest(path).ok())
     }
 
     fn digest_of(&self, path: &Path) -> io::Result<Digest> {

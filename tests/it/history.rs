@@ -116,6 +116,18 @@ fn the_newest_log_of_a_step_is_shown() {
 }
 
 #[test]
+fn the_memory_of_a_command_is_told() {
+    let project = Project::with(
+        "steps: { large: { outputs: { o: artifacts/o }, run: 'dd if=/dev/zero of={{ outputs.o }} bs=300M count=1' } }",
+    );
+    project.run(&[]);
+    let told: Value =
+        serde_json::from_str(&project.call(&["runs", "last", "--format", "json"]).stdout).unwrap();
+    let peak = told["steps"][0]["usage"]["peak_memory_bytes"].as_u64();
+    assert!(peak.is_some_and(|bytes| bytes > 300 << 20), "{told:#}");
+}
+
+#[test]
 fn a_log_is_followed_until_its_step_ends() {
     let project = Project::with(SLOW);
     let mut run = begun(&project);

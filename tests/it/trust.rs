@@ -248,6 +248,20 @@ fn collection_removes_what_nobody_needs_and_keeps_the_release() {
 }
 
 #[test]
+fn the_store_is_kept_under_a_size_once_a_day_without_being_asked() {
+    let project = chain();
+    for word in ["two two\n", "three three three\n"] {
+        project.write("in.txt", word).run(&["--cache-size", "1B"]);
+    }
+    assert_eq!(kept(&project, "objects").len(), 6, "it was looked at today");
+    std::fs::remove_file(project.path("cache/v2/collected")).unwrap();
+    project.write("in.txt", "four four four four\n");
+    project.run(&["--cache-size", "1B"]).says("the store was over 1 B");
+    assert_eq!(kept(&project, "objects").len(), 2);
+    assert!(project.run(&[]).ran().is_empty());
+}
+
+#[test]
 fn a_signal_while_a_run_is_planned_stops_it() {
     let project = Project::with(
         "steps: { a: { outputs: { o: artifacts/a.txt }, fingerprint: ['touch asked; sleep 15'], run: 'echo > {{ outputs.o }}' } }",

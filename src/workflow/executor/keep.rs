@@ -129,11 +129,7 @@ impl Run<'_> {
 
     /// Writes down what is released and what is known of files.
     pub fn settle(&mut self) -> Result<(), RunError> {
-        let names: std::collections::HashSet<&str> =
-            self.plan.steps.iter().map(|step| step.name.as_str()).collect();
-        self.release.retain(|name| names.contains(name));
-        let outputs = self.plan.steps.iter().flat_map(|step| &step.outputs);
-        self.release.give_up_claims(outputs.map(|output| output.path.as_path()));
+        self.release.keep_to(self.plan);
         self.world.store.sync()?;
         self.release.save()?;
         self.release.publish(self.world.store)?;
@@ -148,7 +144,7 @@ impl Run<'_> {
             return true;
         }
         let path = self.world.root.join(&file.path);
-        store.digests().digest(&path).is_ok_and(|found| found == file.object.digest)
+        store.digests().of_plain_file(&path) == Some(file.object.digest)
             && store.adopt(&path, &file.object).is_ok()
     }
 
@@ -160,8 +156,7 @@ impl Run<'_> {
         let object = self.made[writer].as_ref().and_then(|made| made.get(&output.port));
         let object = object.expect("a step starts when every step before it has made its outputs");
         let path = self.world.root.join(&output.path);
-        let is_file = std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
-        if is_file && self.world.store.digests().digest(&path).is_ok_and(|found| found == object.digest) {
+        if self.world.store.digests().of_plain_file(&path) == Some(object.digest) {
             return (path, None);
         }
         let released =

@@ -7,10 +7,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
-use super::task::{Outcome, describe};
-use super::{Run, RunError};
 use miette::Diagnostic;
 
+use super::task::{Outcome, describe};
+use super::{Run, RunError};
 use crate::workflow::decide::{Decision, Inputs};
 use crate::workflow::event::{Event, Reason};
 use crate::workflow::fingerprint::RunKey;

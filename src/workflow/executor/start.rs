@@ -17,8 +17,6 @@ use crate::workflow::store::{Lookup, StepResult};
 
 /// How often a step looks whether another run has made what it wants.
 const KEY_POLL: Duration = Duration::from_millis(100);
-/// Waits between tries grow no longer than this.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 impl<'a> Run<'a> {
     /// Starts a step for which threads and memory have been taken.
@@ -40,7 +38,12 @@ impl<'a> Run<'a> {
             job.key = RunKey::new(step.definition, labels);
             job.inputs = present;
         }
-        let Some(lock) = self.world.store.lock_key(&job.key)? else {
+        // A service makes nothing that could be made twice.
+        let held = match step.kind.service {
+            true => None,
+            false => self.world.store.lock_key(&job.key)?,
+        };
+        if held.is_none() && !step.kind.service {
             self.tokens.give(need);
             if !job.waited {
                 self.tell(Event::StepWaited { step: step.name.clone() });
@@ -48,13 +51,13 @@ impl<'a> Run<'a> {
             }
             self.delayed.push((Instant::now() + KEY_POLL, position, job));
             return Ok(());
-        };
+        }
         // Somebody may have made it meanwhile.
         if !matches!(job.reason, Reason::Forced | Reason::Service)
             && let Lookup::Hit(result) = self.world.store.lookup(&job.key)
         {
             self.tokens.give(need);
-            drop(lock);
+            drop(held);
             self.restore(position, *result, Reused::Restored { changes: Vec::new() });
             return Ok(());
         }
@@ -79,7 +82,7 @@ impl<'a> Run<'a> {
             listener: self.world.listener,
             cancelled: Arc::clone(&cancelled),
             staging,
-            lock,
+            held,
         };
         let sender = self.sender.clone();
         scope.spawn(move || {
@@ -119,10 +122,10 @@ impl<'a> Run<'a> {
                         step.timeout.unwrap_or_default()
                     ),
                 };
-                let will_retry = job.attempt <= step.retries.times && !self.stopping();
+                let wait = step.retries.wait_before(job.attempt).filter(|_| !self.stopping());
+                let will_retry = wait.is_some();
                 self.tell(Event::StepFailed { step: step.name.clone(), error, will_retry });
-                if will_retry {
-                    let wait = waits(step, job.attempt);
+                if let Some(wait) = wait {
                     job.attempt += 1;
                     self.delayed.push((Instant::now() + wait, position, job));
                 } else {
@@ -181,11 +184,4 @@ impl<'a> Run<'a> {
         });
         inputs.collect()
     }
-}
-
-/// How long to wait after a failed try.
-fn waits(step: &PlannedStep, attempt: u32) -> Duration {
-    let retries = step.retries;
-    let seconds = retries.wait.as_secs_f64() * retries.factor.powi(attempt.cast_signed() - 1);
-    Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT)
 }

@@ -44,8 +44,8 @@ pub struct Task<'a> {
     pub cancelled: Arc<AtomicBool>,
     /// Where the step writes.
     pub staging: Arc<Staging>,
-    /// Keeps other runs from making the same.
-    pub lock: KeyLock,
+    /// Keeps other runs from making the same; nothing for a service.
+    pub held: Option<KeyLock>,
 }
 
 /// One file that a step reads.
@@ -163,16 +163,14 @@ impl Task<'_> {
             Ok(ended) => ended?,
             Err(payload) => return Err(Crashed(text_of(payload.as_ref())).into()),
         }
-        if self.step.kind.service {
-            return Ok(None);
-        }
+        let Some(held) = &self.held else { return Ok(None) };
         ctx.check_cancelled()?;
         self.check_inputs(&inputs)?;
         let mut notes = ctx.notes.into_inner().unwrap_or_else(PoisonError::into_inner);
         notes.usage = notes.usage.or_else(|| measured.as_ref().and_then(Measured::usage));
         let before = self.store.recorded(&self.fingerprint.key());
         let elapsed = started.elapsed();
-        let mut result = self.store.commit(&self.lock, self.fingerprint.clone(), &outputs, notes, elapsed)?;
+        let mut result = self.store.commit(held, self.fingerprint.clone(), &outputs, notes, elapsed)?;
         if let Some(before) = before {
             result.notes.warnings.extend(differences(&before, &result));
         }

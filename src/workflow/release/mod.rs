@@ -19,7 +19,7 @@ use thiserror::Error;
 use super::digest::Digest;
 use super::files::{FilesError, read_json, read_record, write_json, write_record};
 use super::fingerprint::RunKey;
-use super::plan::PlannedStep;
+use super::plan::{Plan, PlannedStep};
 use super::store::{Object, Store};
 
 /// What is released, by step.
@@ -155,10 +155,15 @@ impl Release {
         steps: impl Iterator<Item = &'a PlannedStep>,
     ) -> Result<(), Vec<Foreign>> {
         let mut foreign = Vec::new();
-        let released: HashSet<String> = self.released_paths();
+        let mut released: Option<HashSet<String>> = None;
         for step in steps {
             for output in &step.outputs {
+                let own = self.state.steps.get(&step.name).and_then(|step| step.outputs.get(&output.port));
+                if own.is_some_and(|file| file.path.as_os_str() == output.path.as_os_str()) {
+                    continue;
+                }
                 let path = text_of(&output.path);
+                let released = released.get_or_insert_with(|| self.released_paths());
                 if released.contains(path.as_ref()) {
                     continue;
                 }
@@ -260,20 +265,25 @@ impl Release {
         })
     }
 
-    /// Forgets steps that the pipeline no longer has; their files stay.
-    pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
-        let before = self.state.steps.len();
-        self.state.steps.retain(|step, _| keep(step));
-        self.changed |= self.state.steps.len() != before;
-    }
-
-    /// Gives up paths where nothing is released and nothing is to be written.
-    pub fn give_up_claims<'a>(&mut self, outputs: impl Iterator<Item = &'a Path>) {
-        let mut needed = self.released_paths();
-        needed.extend(outputs.map(|path| text_of(path).into_owned()));
-        let before = self.state.claims.len();
-        self.state.claims.retain(|path| needed.contains(path));
-        self.changed |= self.state.claims.len() != before;
+    /// Forgets steps that the pipeline no longer has, whose files stay, and gives up paths where nothing is
+    /// released and nothing is to be written.
+    pub fn keep_to(&mut self, plan: &Plan) {
+        let outputs = || plan.steps.iter().flat_map(|step| &step.outputs);
+        // Looked at when something has changed or there is too much: on a run with nothing to do it would be
+        // a good part of the work.
+        if self.state.steps.len() > plan.steps.len() || self.changed {
+            let names: HashSet<&str> = plan.steps.iter().map(|step| step.name.as_str()).collect();
+            let before = self.state.steps.len();
+            self.state.steps.retain(|step, _| names.contains(step.as_str()));
+            self.changed |= self.state.steps.len() != before;
+        }
+        if self.state.claims.len() > outputs().count() || self.changed {
+            let mut needed = self.released_paths();
+            needed.extend(outputs().map(|output| text_of(&output.path).into_owned()));
+            let before = self.state.claims.len();
+            self.state.claims.retain(|path| needed.contains(path));
+            self.changed |= self.state.claims.len() != before;
+        }
     }
 
     /// Writes the record when it has changed.

@@ -18,7 +18,8 @@ impl Release {
             && step.outputs.iter().all(|output| {
                 released.outputs.get(&output.port).is_some_and(|file| {
                     file.path.as_os_str() == output.path.as_os_str()
-                        && found_at(store, &self.root.join(&file.path)) == Some(file.object.digest)
+                        && store.digests().of_plain_file(&self.root.join(&file.path))
+                            == Some(file.object.digest)
                 })
             })
     }
@@ -40,7 +41,7 @@ impl Release {
         for (port, file) in &released.outputs {
             let target = self.root.join(&file.path);
             let wanted = file.object.digest;
-            let found = found_at(store, &target);
+            let found = store.digests().of_plain_file(&target);
             if found == Some(wanted) {
                 continue;
             }
@@ -107,12 +108,6 @@ impl Released {
             seconds: result.seconds,
         }
     }
-}
-
-/// The digest of the plain file at `path`; a link or a folder is as good as nothing.
-fn found_at(store: &Store, path: &Path) -> Option<Digest> {
-    let metadata = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?;
-    store.digests().digest_with(path, &metadata).ok()
 }
 
 /// A file that can be moved to its place, or nothing where it has to be copied there.
