@@ -149,6 +149,12 @@ impl Interactions {
         counts
     }
 
+    /// The users with items, rising.
+    pub fn users_with_items(&self) -> Vec<u32> {
+        let rows = self.row_starts().windows(2).enumerate();
+        rows.filter(|(_, bounds)| bounds[0] < bounds[1]).map(|(user, _)| user as u32).collect()
+    }
+
     /// The same pairs with other values, such as confidences.
     ///
     /// # Errors

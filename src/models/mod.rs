@@ -5,9 +5,12 @@
 
 pub mod als;
 pub mod boosting;
+#[cfg(test)]
+pub mod contract;
 pub mod factors;
 pub mod lists;
 pub mod popularity;
+pub mod recommender;
 pub mod similar;
 pub mod top_k;
 pub mod weighting;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::lists::{Block, Lists, QUERIES_AT_ONCE};
+use super::recommender::{Recommender, Request};
 use crate::interactions::Interactions;
 
 /// What is counted.
@@ -103,32 +104,28 @@ impl Popularity {
         let n_heard = heard.iter().filter(|&&count| count > 0).count();
         Ok(PopularityModel { scores, ranking, n_heard })
     }
+}
 
-    /// The best `n` items new to each of these users, block after block; a user without history gets
-    /// the overall list.
-    ///
-    /// # Errors
-    /// The error of `emit`.
-    pub fn recommend<E>(
+/// A user without history gets the overall list: this model knows something for everybody.
+impl Recommender for PopularityModel {
+    fn recommend<E>(
         &self,
-        model: &PopularityModel,
-        users: &[u32],
-        history: &Interactions,
+        request: &Request<'_>,
         mut emit: impl FnMut(Block<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        for (block, queries) in users.chunks(QUERIES_AT_ONCE).enumerate() {
+        for (block, queries) in request.users.chunks(QUERIES_AT_ONCE).enumerate() {
             let per_user: Vec<Vec<(u32, f32)>> = queries
                 .par_iter()
                 .map(|&user| {
-                    let seen = if self.filter_seen { history.row(user as usize).0 } else { &[] };
-                    let new = model.top().filter(|item| seen.binary_search(item).is_err());
-                    new.take(self.n).map(|item| (item, model.scores[item as usize] as f32)).collect()
+                    let seen = request.excluded(user);
+                    let new = self.top().filter(|item| seen.binary_search(item).is_err());
+                    new.take(request.n).map(|item| (item, self.scores[item as usize] as f32)).collect()
                 })
                 .collect();
             let mut lists = Lists::new();
             per_user.into_iter().for_each(|list| lists.push(list));
             let done = block * QUERIES_AT_ONCE + queries.len();
-            emit(Block { queries, lists: &lists, done, total: users.len() })?;
+            emit(Block { queries, lists: &lists, done, total: request.users.len() })?;
         }
         Ok(())
     }
@@ -187,9 +184,9 @@ mod tests {
 
     #[test]
     fn a_user_gets_what_is_new_and_a_stranger_gets_the_overall_list() {
-        let parameters = Popularity { n: 2, ..Popularity::default() };
-        let (model, mut lists) = (fit(By::Users), Vec::new());
-        let Ok(()) = parameters.recommend(&model, &[0, 1, 2], &listens().counts, |block| {
+        let (history, mut lists) = (listens().counts, Vec::new());
+        let request = Request { users: &[0, 1, 2], history: &history, n: 2, filter_seen: true };
+        let Ok(()) = fit(By::Users).recommend(&request, |block| {
             lists.extend(block.lists.iter().map(|(items, _)| items.to_vec()));
             Ok::<(), Infallible>(())
         });

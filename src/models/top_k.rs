@@ -73,7 +73,8 @@ impl TopK {
     /// The best `n` items for each row of `queries` (`n_queries × n_factors`), fewer where there are not
     /// so many.
     ///
-    /// `excluded(query)` names the items that the query must not get, rising.
+    /// `excluded(query)` names the items that the query must not get, rising. A query of zeros tells no
+    /// items apart and finds none.
     ///
     /// # Panics
     /// When the queries have another number of factors than the items.
@@ -110,8 +111,9 @@ impl TopK {
         n: usize,
         excluded: &(impl Fn(usize) -> &'e [u32] + Sync),
     ) -> Lists {
-        let mut pools: Vec<Pool<'e>> =
-            (start..start + n_queries).map(|query| Pool::new(n, excluded(query))).collect();
+        let mut pools: Vec<Pool<'e>> = (start..start + n_queries)
+            .map(|query| Pool::new(if queries.is_zero(query) { 0 } else { n }, excluded(query)))
+            .collect();
         let right = queries.view(start, n_queries).transpose();
         let mut scores = vec![0.0f32; PANEL * n_queries];
         let arch = Arch::new();
@@ -135,6 +137,15 @@ impl TopK {
     }
 }
 
+/// The best `n` of scores that lie side by side, one an item, best first; equal scores go to the smaller
+/// item, an item with the score `−∞` is never found, nor are the `excluded`, which rise.
+pub fn best(scores: &[f32], n: usize, excluded: &[u32]) -> Vec<(u32, f32)> {
+    let mut pool = Pool::new(n, excluded);
+    let items: Vec<u32> = (0..scores.len() as u32).collect();
+    Arch::new().dispatch(Offer { pool: &mut pool, items: &items, scores });
+    pool.into_list().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -154,6 +165,7 @@ mod tests {
     fn plain(items: &Factors, query: &[f32], n: usize, excluded: &[u32]) -> Vec<(u32, f32)> {
         let mut all: Vec<(u32, f32)> = (0..items.n_rows() as u32)
             .filter(|&item| !items.is_zero(item as usize) && !excluded.contains(&item))
+            .filter(|_| query.iter().any(|&value| value != 0.0))
             .map(|item| {
                 (item, items.row(item as usize).iter().zip(query).map(|(a, b)| a * b).sum::<f32>() + 0.0)
             })

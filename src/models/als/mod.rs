@@ -44,7 +44,7 @@ use self::table::Table;
 use crate::interactions::{Interactions, InvalidInteractions};
 use crate::models::factors::Factors;
 use crate::models::lists::Block;
-use crate::models::top_k::TopK;
+use crate::models::recommender::{Recommender, Request, recommend_by_factors};
 use crate::models::weighting::Weighting;
 
 /// Sum of the squared lengths of all user vectors at which none of them says anything.
@@ -247,22 +247,14 @@ impl Als {
         }
         Ok(model)
     }
+}
 
-    /// The best `n` items of every user with training interactions, block after block.
-    ///
-    /// Users without any have no vector and get no list: fallbacks serve them. Items that nobody chose
-    /// in training are in no list.
-    ///
-    /// # Errors
-    /// The error of `emit`.
-    pub fn recommend<E>(
+impl Recommender for AlsModel {
+    fn recommend<E>(
         &self,
-        model: &AlsModel,
-        interactions: &Interactions,
+        request: &Request<'_>,
         emit: impl FnMut(Block<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let users: Vec<u32> = model.user_factors.nonzero_rows().collect();
-        let seen = |at: usize| if self.filter_seen { interactions.row(users[at] as usize).0 } else { &[] };
-        TopK::inner_product(&model.item_factors).search_rows(&model.user_factors, &users, self.n, seen, emit)
+        recommend_by_factors(&self.user_factors, &self.item_factors, request, emit)
     }
 }

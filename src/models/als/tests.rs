@@ -4,6 +4,7 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
 use super::*;
+use crate::models::contract::assert_recommender;
 
 /// Users with tastes: each prefers items of its own residue class.
 fn tastes(n_users: u32, n_items: u32, seed: u64) -> Interactions {
@@ -202,4 +203,10 @@ fn what_cannot_be_fitted_is_said() {
     let parameters = Als { factors: 4, regularization: 0.0, solver: Solver::Cholesky, ..Als::default() };
     let error = parameters.fit(&one, |_| ControlFlow::Continue(())).unwrap_err();
     assert!(matches!(error, AlsError::Singular { sweep: 1, side: "user", row: 0 }), "{error}");
+}
+
+#[test]
+fn it_keeps_the_contract_of_a_recommender() {
+    let parameters = Als { factors: 3, iterations: 20, alpha: 2.0, ..Als::default() };
+    assert_recommender(|board| fit(&parameters, board).0);
 }
