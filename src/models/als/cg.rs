@@ -1,8 +1,8 @@
 //! A few steps of conjugate gradients for one row: the fast solver.
 //!
-//! Minimises `φ(x) = xᵀAx − 2bᵀx` from where the row stood, with `A = YᵀY + λI + Σ (c − 1) y yᵀ` and
+//! Minimises `φ(x) = xᵀAx − 2bᵀx` from where the row stood, with `A = α₀YᵀY + λI + Σ (c − α₀) y yᵀ` and
 //! `b = Σ c y` over the row's interactions. `A` is never formed: a product with it is a product with
-//! `YᵀY + λI` and a pass over the gathered vectors `y`. The vectors are gathered once into a scratch
+//! `α₀YᵀY + λI` and a pass over the gathered vectors `y`. The vectors are gathered once into a scratch
 //! that stays in the cache for all passes; only rows too long for it are gathered piece by piece.
 //!
 //! `φ` at the end comes free: `φ(x₀) = −(r₀ + b)·x₀`, and a step of length `α` lowers it by `α r·r`.
@@ -26,8 +26,10 @@ const SOLVED: f32 = 1e-20;
 pub struct System<'a> {
     /// The other side's vectors `Y`.
     pub fixed: &'a Table,
-    /// `YᵀY + λI`, its rows padded like those of `fixed`, their number to whole blocks.
+    /// `α₀YᵀY`, its rows padded like those of `fixed`, their number to whole blocks.
     pub gram: &'a [Chunk],
+    /// Confidence `α₀` of a pair never observed.
+    pub unobserved_weight: f32,
     /// Steps a row.
     pub steps: usize,
 }
@@ -62,13 +64,14 @@ impl Scratch {
 }
 
 impl System<'_> {
-    /// Improves the row `x` with these interactions and returns `φ` there.
+    /// Improves the row `x` with these interactions and regularisation `λ`, and returns `φ` there.
     #[inline(always)]
     pub fn solve<S: Simd>(
         &self,
         simd: S,
         items: &[u32],
         confidences: &[f32],
+        regularization: f32,
         x: &mut [Chunk],
         scratch: &mut Scratch,
     ) -> f64 {
@@ -78,7 +81,7 @@ impl System<'_> {
 
         // r = b − A x
         let mut residual = std::mem::take(&mut scratch.residual);
-        self.gram_product(simd, x, &mut residual);
+        self.gram_product(simd, regularization, x, &mut residual);
         for chunk in &mut residual {
             for value in &mut chunk.0 {
                 *value = -*value;
@@ -87,7 +90,7 @@ impl System<'_> {
         let mut b_x = 0.0f64;
         for (items, confidences) in items.chunks(piece).zip(confidences.chunks(piece)) {
             scratch.gather(self.fixed, items, confidences);
-            b_x += f64::from(scratch.first_pass(simd, x, &mut residual));
+            b_x += f64::from(scratch.first_pass(simd, self.unobserved_weight, x, &mut residual));
         }
         let mut direction = std::mem::take(&mut scratch.direction);
         direction.clone_from(&residual);
@@ -99,12 +102,12 @@ impl System<'_> {
             if squares < SOLVED {
                 break;
             }
-            self.gram_product(simd, &direction, &mut product);
+            self.gram_product(simd, regularization, &direction, &mut product);
             for (items, confidences) in items.chunks(piece).zip(confidences.chunks(piece)) {
                 if !gathered_once {
                     scratch.gather(self.fixed, items, confidences);
                 }
-                scratch.pass(simd, &direction, &mut product);
+                scratch.pass(simd, self.unobserved_weight, &direction, &mut product);
             }
             let curvature = dot(simd, &direction, &product);
             if curvature <= 0.0 {
@@ -122,12 +125,13 @@ impl System<'_> {
         objective
     }
 
-    /// `out ← (YᵀY + λI) vector`.
+    /// `out ← (α₀YᵀY + λI) vector`.
     #[inline(always)]
-    fn gram_product<S: Simd>(&self, simd: S, vector: &[Chunk], out: &mut Vec<Chunk>) {
+    fn gram_product<S: Simd>(&self, simd: S, regularization: f32, vector: &[Chunk], out: &mut Vec<Chunk>) {
         let n_chunks = vector.len();
         out.clear();
         out.resize(n_chunks, Chunk::ZERO);
+        scale_add(simd, 0.0, out, regularization, vector);
         for (block, rows) in self.gram.chunks_exact(BLOCK * n_chunks).enumerate() {
             let start = block * BLOCK;
             let (blocks, _) = vector[start / LANES].0.as_chunks::<BLOCK>();
@@ -137,16 +141,16 @@ impl System<'_> {
 }
 
 impl Scratch {
-    /// `out += Σ (c − (c − 1) y·x) y`; returns `Σ c y·x`.
+    /// `out += Σ (c − (c − α₀) y·x) y`; returns `Σ c y·x`.
     #[inline(always)]
-    fn first_pass<S: Simd>(&self, simd: S, x: &[Chunk], out: &mut [Chunk]) -> f32 {
+    fn first_pass<S: Simd>(&self, simd: S, unobserved: f32, x: &[Chunk], out: &mut [Chunk]) -> f32 {
         let mut b_x = 0.0;
         let blocks = self.gathered.chunks_exact(BLOCK * x.len());
         for (rows, confidences) in blocks.zip(self.confidences.as_chunks::<BLOCK>().0) {
             let dots = dots(simd, rows, x);
             let mut weights = [0.0; BLOCK];
             for j in 0..BLOCK {
-                weights[j] = confidences[j] - (confidences[j] - 1.0) * dots[j];
+                weights[j] = confidences[j] - (confidences[j] - unobserved) * dots[j];
                 b_x += confidences[j] * dots[j];
             }
             add_weighted(simd, rows, weights, out);
@@ -154,15 +158,15 @@ impl Scratch {
         b_x
     }
 
-    /// `out += Σ (c − 1) (y·p) y`.
+    /// `out += Σ (c − α₀) (y·p) y`.
     #[inline(always)]
-    fn pass<S: Simd>(&self, simd: S, p: &[Chunk], out: &mut [Chunk]) {
+    fn pass<S: Simd>(&self, simd: S, unobserved: f32, p: &[Chunk], out: &mut [Chunk]) {
         let blocks = self.gathered.chunks_exact(BLOCK * p.len());
         for (rows, confidences) in blocks.zip(self.confidences.as_chunks::<BLOCK>().0) {
             let dots = dots(simd, rows, p);
             let mut weights = [0.0; BLOCK];
             for j in 0..BLOCK {
-                weights[j] = (confidences[j] - 1.0) * dots[j];
+                weights[j] = (confidences[j] - unobserved) * dots[j];
             }
             add_weighted(simd, rows, weights, out);
         }

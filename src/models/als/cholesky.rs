@@ -18,8 +18,10 @@ pub struct Singular;
 pub struct System<'a> {
     /// The other side's vectors `Y`.
     pub fixed: &'a Table,
-    /// `YᵀY + λI`.
+    /// `α₀YᵀY`.
     pub gram: &'a Mat<f32>,
+    /// Confidence `α₀` of a pair never observed.
+    pub unobserved_weight: f32,
 }
 
 /// Memory that rows use one after the other.
@@ -48,17 +50,19 @@ impl Scratch {
 
 impl System<'_> {
     /// Sets the row `x` to the minimum of `φ(x) = xᵀAx − 2bᵀx` and returns `φ` there, `−bᵀx`, with
-    /// `A = YᵀY + λI + Σ (c − 1) y yᵀ` and `b = Σ c y`.
+    /// `A = α₀YᵀY + λI + Σ (c − α₀) y yᵀ` and `b = Σ c y`.
     pub fn solve(
         &self,
         items: &[u32],
         confidences: &[f32],
+        regularization: f32,
         x: &mut [Chunk],
         scratch: &mut Scratch,
     ) -> Result<f64, Singular> {
         let n_factors = self.fixed.n_factors();
         let Scratch { a, b, gathered, weighted, factorization } = scratch;
         a.copy_from(self.gram);
+        (0..n_factors).for_each(|i| a[(i, i)] += regularization);
         b.fill(0.0);
         for (items, confidences) in items.chunks(PIECE).zip(confidences.chunks(PIECE)) {
             gathered.clear();
@@ -66,7 +70,8 @@ impl System<'_> {
             for (&item, &confidence) in items.iter().zip(confidences) {
                 let start = gathered.len();
                 self.fixed.extend_row(item as usize, gathered);
-                weighted.extend(gathered[start..].iter().map(|value| (confidence - 1.0) * value));
+                let weight = confidence - self.unobserved_weight;
+                weighted.extend(gathered[start..].iter().map(|value| weight * value));
             }
             let gathered = MatRef::from_row_major_slice(gathered, items.len(), n_factors);
             let weighted = MatRef::from_row_major_slice(weighted, items.len(), n_factors);

@@ -6,12 +6,13 @@
 
 use std::ops::Range;
 
-use faer::Mat;
+use faer::{Mat, Scale};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::gram::gram;
 use super::kernel::BLOCK;
+use super::objective::Objective;
 use super::table::{Chunk, Table, fill};
 use super::{Solver, cg, cholesky};
 use crate::interactions::Interactions;
@@ -66,15 +67,16 @@ impl Side {
         &self,
         table: &mut Table,
         fixed: &Table,
-        regularization: f32,
+        weights: Objective,
         solver: Solver,
         cg_steps: usize,
     ) -> Result<Outcome, usize> {
         let mut gram = gram(fixed);
         let fixed_squares = (0..gram.nrows()).map(|i| f64::from(gram[(i, i)])).sum();
-        (0..gram.nrows()).for_each(|i| gram[(i, i)] += regularization);
+        gram *= Scale(weights.unobserved_weight);
         let padded = padded(&gram, fixed.n_chunks());
         let arch = Arch::new();
+        let unobserved_weight = weights.unobserved_weight;
 
         let tasks: Vec<_> = self.blocks.iter().cloned().zip(self.slices(table)).collect();
         let sums: Vec<Result<f64, usize>> = tasks
@@ -82,14 +84,35 @@ impl Side {
             .with_max_len(1)
             .map(|(rows, chunks)| match solver {
                 Solver::Cg => {
-                    let system = cg::System { fixed, gram: &padded, steps: cg_steps };
-                    Ok(arch.dispatch(CgBlock { side: self, system, rows, chunks }))
+                    let system = cg::System { fixed, gram: &padded, unobserved_weight, steps: cg_steps };
+                    Ok(arch.dispatch(CgBlock { side: self, weights, system, rows, chunks }))
                 }
-                Solver::Cholesky => self.exact(cholesky::System { fixed, gram: &gram }, rows, chunks),
+                Solver::Cholesky => {
+                    let system = cholesky::System { fixed, gram: &gram, unobserved_weight };
+                    self.exact(weights, system, rows, chunks)
+                }
             })
             .collect();
         let objective = sums.into_iter().sum::<Result<f64, usize>>()?;
         Ok(Outcome { objective, fixed_squares })
+    }
+
+    /// `Σ λ |x|²` over the rows of `table`, each with its own `λ`; `n_columns` is what a row could have.
+    pub fn weighted_squares(&self, table: &Table, weights: Objective, n_columns: usize) -> f64 {
+        let blocks: Vec<f64> = self
+            .blocks
+            .par_iter()
+            .map(|rows| {
+                let squares = |row: usize| -> f64 {
+                    let n_interactions = self.confidences.row(row).0.len();
+                    let square: f32 =
+                        table.row(row).iter().flat_map(|chunk| chunk.0).map(|value| value * value).sum();
+                    f64::from(weights.regularization(n_interactions, n_columns)) * f64::from(square)
+                };
+                rows.clone().map(squares).sum()
+            })
+            .collect();
+        blocks.into_iter().sum()
     }
 
     /// The rows of each block, apart, so that each can be changed by its own thread.
@@ -107,6 +130,7 @@ impl Side {
 
     fn exact(
         &self,
+        weights: Objective,
         system: cholesky::System<'_>,
         rows: Range<usize>,
         chunks: &mut [Chunk],
@@ -116,7 +140,8 @@ impl Side {
         for (row, x) in rows.zip(chunks.chunks_exact_mut(system.fixed.n_chunks())) {
             let (items, confidences) = self.confidences.row(row);
             if !items.is_empty() {
-                objective += system.solve(items, confidences, x, &mut scratch).map_err(|_| row)?;
+                let lambda = weights.regularization(items.len(), system.fixed.n_rows());
+                objective += system.solve(items, confidences, lambda, x, &mut scratch).map_err(|_| row)?;
             }
         }
         Ok(objective)
@@ -136,6 +161,7 @@ fn padded(gram: &Mat<f32>, n_chunks: usize) -> Vec<Chunk> {
 /// A block of rows for [`cg`], compiled for each instruction set.
 struct CgBlock<'a> {
     side: &'a Side,
+    weights: Objective,
     system: cg::System<'a>,
     rows: Range<usize>,
     chunks: &'a mut [Chunk],
@@ -151,7 +177,8 @@ impl WithSimd for CgBlock<'_> {
         for (row, x) in self.rows.zip(self.chunks.chunks_exact_mut(self.system.fixed.n_chunks())) {
             let (items, confidences) = self.side.confidences.row(row);
             if !items.is_empty() {
-                objective += self.system.solve(simd, items, confidences, x, &mut scratch);
+                let lambda = self.weights.regularization(items.len(), self.system.fixed.n_rows());
+                objective += self.system.solve(simd, items, confidences, lambda, x, &mut scratch);
             }
         }
         objective

@@ -3,13 +3,25 @@
 //! Minimises, over user vectors `x_u` and item vectors `y_i`,
 //!
 //! ```text
-//! L = [ Σ_ui c_ui (p_ui − x_u·y_i)² + λ (Σ_u |x_u|² + Σ_i |y_i|²) ] / (Σ_observed c + n_users · n_items − n_observed)
+//! L = [ Σ_ui c_ui (p_ui − x_u·y_i)² + Σ_u λ_u |x_u|² + Σ_i λ_i |y_i|² ] / Σ_ui c_ui
 //! ```
 //!
-//! with `p = 1` and `c = alpha · w(count)` for an observed pair, `p = 0` and `c = 1` for every other
-//! pair. With one side fixed the other side's rows are independent least-squares problems, so a sweep
-//! solves all users, then all items; `L` falls with each. The objective, its scaling and the meaning
-//! of every parameter are those of the library `implicit` (0.7), which opens the saved model.
+//! with `p = 1` and `c = alpha · w(count)` for an observed pair, `p = 0` and `c = α₀` (1 unless changed)
+//! for every other pair, and `λ_u = λ (n_u + α₀ n_items)^ν`, `λ_i = λ (n_i + α₀ n_users)^ν`, which is `λ`
+//! while `ν = 0`. With one side fixed the other side's rows are independent least-squares problems, so a sweep
+//! solves all users, then all items; `L` falls with each. With `α₀ = 1` and `ν = 0` the objective, its
+//! scaling and the meaning of every parameter are those of the library `implicit` (0.7), which opens
+//! the saved model.
+//!
+//! # Published settings
+//! Rendle et al. (2022) minimise `Σ_observed (1 − s)² + α₀ Σ_all s² + λ (…)^ν …`: observed pairs are in
+//! both sums. Put `s = s′ / (1 + α₀)`, and this is our objective up to a constant and a factor, with
+//!
+//! ```text
+//! alpha = 1 + α₀    weighting = binary    unobserved_weight = α₀    regularization = (1 + α₀) λ    regularization_exponent = ν
+//! ```
+//!
+//! All vectors come out `√(1 + α₀)` times as long, so every ranking is the same.
 //!
 //! Where to read on: `half_step` cuts the work, `cg` and `cholesky` solve a row, `kernel` holds the
 //! inner loops.
@@ -19,6 +31,8 @@
 //!
 //! # Source
 //! Hu, Koren, Volinsky: Collaborative filtering for implicit feedback datasets, ICDM 2008.
+//! Rendle, Krichene, Zhang, Koren: Revisiting the performance of iALS on item recommendation
+//! benchmarks, RecSys 2022 (`α₀`, `ν`).
 
 mod cg;
 mod cholesky;
@@ -26,6 +40,7 @@ mod gram;
 mod half_step;
 mod kernel;
 mod loss;
+mod objective;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -40,6 +55,7 @@ use thiserror::Error;
 pub use loss::loss;
 
 use self::half_step::Side;
+use self::objective::Objective;
 use self::table::Table;
 use crate::interactions::{Interactions, InvalidInteractions};
 use crate::models::factors::Factors;
@@ -74,7 +90,15 @@ pub struct Als {
     /// Weight `λ` of the squared lengths of the vectors; more pulls them towards zero.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub regularization: f64,
-    /// Confidence of an observed pair per unit of its weight, against 1 for a pair never observed.
+    /// Exponent `ν`: a user with `n` interactions has the weight `λ (n + unobserved_weight · items)^ν`, an
+    /// item likewise. 0 is the same `λ` for all; 1 is best in published comparisons, with a `λ` as much
+    /// smaller (0.001 to 0.01).
+    #[schemars(range(min = 0, max = 2))]
+    pub regularization_exponent: f64,
+    /// Confidence of a pair never observed; below 1 the observed pairs count for more.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub unobserved_weight: f64,
+    /// Confidence of an observed pair per unit of its weight, against `unobserved_weight` for the others.
     #[schemars(range(min = 0.000_001, max = 1_000_000))]
     pub alpha: f64,
     /// How a listen count becomes a weight.
@@ -99,6 +123,8 @@ impl Default for Als {
             factors: 64,
             iterations: 15,
             regularization: 0.01,
+            regularization_exponent: 0.0,
+            unobserved_weight: 1.0,
             alpha: 1.0,
             weighting: Weighting::Linear,
             solver: Solver::Cg,
@@ -211,13 +237,13 @@ impl Als {
 
         let observed: f64 = users.confidences().values().iter().map(|&value| f64::from(value)).sum();
         let pairs = interactions.n_users() as f64 * interactions.n_items() as f64;
-        let total_confidence = observed + pairs - interactions.len() as f64;
-        let regularization = self.regularization as f32;
+        let weights = Objective::of(self);
+        let total_confidence = observed + self.unobserved_weight * (pairs - interactions.len() as f64);
         let (mut loss, mut user_squares) = (f64::NAN, 0.0);
         for sweep in 1..=self.iterations {
             let half = |side: &Side, name: &'static str, table: &mut Table, fixed: &Table| {
                 let outcome = side
-                    .solve(table, fixed, regularization, self.solver, self.cg_steps)
+                    .solve(table, fixed, weights, self.solver, self.cg_steps)
                     .map_err(|row| AlsError::Singular { sweep, side: name, row })?;
                 if outcome.objective.is_finite() {
                     Ok(outcome)
@@ -229,7 +255,10 @@ impl Als {
             let outcome = half(&items, "item", &mut item_table, &user_table)?;
             // Σ c p² + Σ_i φ(y_i) holds everything but the lengths of the user vectors.
             user_squares = outcome.fixed_squares;
-            let user_lengths = f64::from(regularization) * user_squares;
+            let user_lengths = match weights.shared_regularization() {
+                Some(lambda) => f64::from(lambda) * user_squares,
+                None => users.weighted_squares(&user_table, weights, interactions.n_items()),
+            };
             loss = (observed + outcome.objective + user_lengths) / total_confidence;
             if on_sweep(Sweep { done: sweep, total: self.iterations, loss }).is_break() {
                 break;

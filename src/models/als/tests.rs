@@ -53,19 +53,39 @@ fn the_loss_of_a_sweep_is_the_loss_of_the_factors() {
     for (solver, factors) in [(Solver::Cg, 16), (Solver::Cg, 37), (Solver::Cholesky, 20)] {
         let parameters =
             Als { factors, solver, iterations: 3, alpha: 5.0, regularization: 0.7, ..Als::default() };
-        let (model, losses) = fit(&parameters, &interactions);
-        let computed = loss(&parameters, &interactions, &model).unwrap();
-        assert!((losses[2] / computed - 1.0).abs() < 1e-5, "{solver:?}: {} and {computed}", losses[2]);
-        assert_eq!(model.loss, losses[2]);
+        let scaled = Als {
+            regularization: 0.01,
+            regularization_exponent: 1.0,
+            unobserved_weight: 0.3,
+            ..parameters.clone()
+        };
+        for parameters in [parameters, scaled] {
+            let (model, losses) = fit(&parameters, &interactions);
+            let computed = loss(&parameters, &interactions, &model).unwrap();
+            assert!(
+                (losses[2] / computed - 1.0).abs() < 1e-5,
+                "{parameters:?}: {} and {computed}",
+                losses[2]
+            );
+            assert_eq!(model.loss, losses[2]);
+        }
     }
 }
 
 #[test]
 fn the_loss_is_the_formula_over_all_pairs() {
     let interactions = tastes(9, 8, 3);
-    let parameters = Als { factors: 3, iterations: 2, alpha: 4.0, regularization: 0.5, ..Als::default() };
+    let parameters = Als {
+        factors: 3,
+        iterations: 2,
+        alpha: 4.0,
+        unobserved_weight: 0.6,
+        regularization: 0.05,
+        regularization_exponent: 0.5,
+        ..Als::default()
+    };
     let (model, _) = fit(&parameters, &interactions);
-    let (mut error, mut weight) = (0.0, 0.0);
+    let (mut error, mut weight, mut lengths) = (0.0, 0.0, 0.0);
     for user in 0..9 {
         let (items, values) = interactions.row(user);
         for item in 0..8 {
@@ -74,15 +94,22 @@ fn the_loss_is_the_formula_over_all_pairs() {
                 .sum();
             let (confidence, preference) = match items.binary_search(&(item as u32)) {
                 Ok(at) => (4.0 * values[at], 1.0),
-                Err(_) => (1.0, 0.0),
+                Err(_) => (0.6, 0.0),
             };
             error += f64::from(confidence * (preference - score).powi(2));
             weight += f64::from(confidence);
         }
     }
-    let lengths: f32 =
-        [&model.user_factors, &model.item_factors].iter().flat_map(|f| f.values()).map(|v| v * v).sum();
-    let expected = (error + 0.5 * f64::from(lengths)) / weight;
+    for (matrix, factors, n_columns) in
+        [(&interactions, &model.user_factors, 8.0), (&interactions.transposed(), &model.item_factors, 9.0)]
+    {
+        for row in 0..factors.n_rows() {
+            let n_interactions = matrix.row(row).0.len() as f64;
+            let squares: f32 = factors.row(row).iter().map(|value| value * value).sum();
+            lengths += 0.05 * (n_interactions + 0.6 * n_columns).sqrt() * f64::from(squares);
+        }
+    }
+    let expected = (error + lengths) / weight;
     assert!((loss(&parameters, &interactions, &model).unwrap() / expected - 1.0).abs() < 1e-5);
 }
 
@@ -93,7 +120,9 @@ fn the_exact_solver_satisfies_the_normal_equations_of_the_last_half_step() {
         factors: 5,
         iterations: 2,
         alpha: 3.0,
-        regularization: 0.2,
+        unobserved_weight: 0.4,
+        regularization: 0.02,
+        regularization_exponent: 1.0,
         solver: Solver::Cholesky,
         ..Als::default()
     };
@@ -106,11 +135,12 @@ fn the_exact_solver_satisfies_the_normal_equations_of_the_last_half_step() {
             let x = users.row(user);
             let score: f32 = x.iter().zip(items.row(item)).map(|(x, y)| x * y).sum();
             let (c, p) =
-                raters.binary_search(&(user as u32)).map_or((1.0, 0.0), |at| (3.0 * values[at], 1.0));
+                raters.binary_search(&(user as u32)).map_or((0.4, 0.0), |at| (3.0 * values[at], 1.0));
             gradient.iter_mut().zip(x).for_each(|(g, x)| *g += c * (p - score) * x);
         }
+        let lambda = 0.02 * (raters.len() as f32 + 0.4 * 60.0);
         for (g, y) in gradient.iter().zip(items.row(item)) {
-            assert!((g - 0.2 * y).abs() < 1e-3, "item {item}: {gradient:?}");
+            assert!((g - lambda * y).abs() < 1e-3, "item {item}: {gradient:?}");
         }
     }
 }
@@ -166,7 +196,7 @@ fn rows_without_interactions_are_zero_and_others_are_not() {
 fn a_row_longer_than_the_scratch_is_solved_in_pieces() {
     let triplets = (0..9000).map(|user| (user, user % 2, 1.0 + (user % 3) as f32));
     let interactions = Interactions::from_triplets(9000, 2, triplets).unwrap();
-    let parameters = Als { factors: 17, iterations: 2, alpha: 2.0, ..Als::default() };
+    let parameters = Als { factors: 17, iterations: 2, alpha: 2.0, regularization: 1.0, ..Als::default() };
     let (model, losses) = fit(&parameters, &interactions);
     let computed = loss(&parameters, &interactions, &model).unwrap();
     assert!((losses[1] / computed - 1.0).abs() < 1e-4, "{} and {computed}", losses[1]);
@@ -207,6 +237,6 @@ fn what_cannot_be_fitted_is_said() {
 
 #[test]
 fn it_keeps_the_contract_of_a_recommender() {
-    let parameters = Als { factors: 3, iterations: 20, alpha: 2.0, ..Als::default() };
+    let parameters = Als { factors: 3, iterations: 20, alpha: 2.0, regularization: 1.0, ..Als::default() };
     assert_recommender(|board| fit(&parameters, board).0);
 }
