@@ -5,6 +5,7 @@
 
 pub mod als;
 pub mod boosting;
+pub mod bpr;
 #[cfg(test)]
 pub mod contract;
 pub mod ease;

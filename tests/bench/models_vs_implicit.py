@@ -12,6 +12,7 @@ machine slows both. CPU seconds are those of all threads. The ratio is the media
 TASKS (a round of each):
     als            one sweep over users and items, conjugate gradients, 3 steps
     als-cholesky   the same, solved exactly
+    bpr            one epoch of as many samples as there are interactions; `auc` is of interactions held out
 """
 import argparse
 import json
@@ -30,6 +31,7 @@ ALPHA, REGULARIZATION = 10.0, 1.0
 TASKS = {
     "als": ["als"],
     "als-cholesky": ["als", "--solver", "cholesky"],
+    "bpr": ["bpr", "--learning-rate", "0.05"],
 }
 
 
@@ -67,9 +69,53 @@ def peer_als(matrix, options, cholesky=False):
     return sweep, loss
 
 
+def hold_out(matrix):
+    """The training matrix without one interaction of fifty, and of those (user, item, an item not the user's)."""
+    import numpy as np
+
+    users = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    random = np.arange(1, matrix.nnz + 1, dtype=np.uint32) * np.uint32(2_654_435_761)
+    held = random % 50 == 0
+    others = ((random.astype(np.uint64) * np.uint64(matrix.shape[1])) >> np.uint64(32)).astype(np.int64)[held]
+    of = users[held]
+    new = np.asarray(matrix[of, others]).ravel() == 0
+    train = matrix.copy()
+    train.data[held] = 0
+    train.eliminate_zeros()
+    return train, (of[new], matrix.indices[held][new], others[new])
+
+
+def peer_bpr(matrix, options):
+    import numpy as np
+    from implicit.cpu import bpr
+
+    train, (users, liked, disliked) = hold_out(matrix)
+    train.sort_indices()
+    model = bpr.BayesianPersonalizedRanking(factors=options.factors, learning_rate=0.05, regularization=0.01,
+                                            iterations=0, num_threads=options.threads, random_state=42)
+    model.fit(train, show_progress=False)
+    rows = np.repeat(np.arange(train.shape[0]), np.diff(train.indptr)).astype(train.indices.dtype)
+    random = bpr.RNGVector(options.threads, train.nnz - 1, np.arange(options.threads, dtype=np.int64))
+    facts = {}
+
+    def epoch():
+        correct, skipped = bpr.bpr_update(random, rows, train.indices, train.indptr, model.user_factors,
+                                          model.item_factors, 0.05, 0.01, options.threads, True)
+        facts.update(train_auc=correct / (train.nnz - skipped), skipped=skipped / train.nnz)
+
+    def auc():
+        x, y = model.user_factors, model.item_factors
+        correct = [np.einsum("nf,nf->n", x[users[part]], y[liked[part]] - y[disliked[part]]) > 0
+                   for part in np.array_split(np.arange(len(users)), 20)]
+        return {**facts, "auc": float(np.concatenate(correct).mean())}
+
+    return epoch, auc
+
+
 PEERS = {
     "als": peer_als,
     "als-cholesky": lambda matrix, options: peer_als(matrix, options, cholesky=True),
+    "bpr": peer_bpr,
 }
 
 

@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark talks to its driver")]
 
 mod als;
+mod bpr;
 mod clock;
 mod options;
 
@@ -17,8 +18,11 @@ fn main() {
     let options = Options::from_arguments();
     match options.task.as_str() {
         "als" => als::race(&options),
+        "bpr" => bpr::race(&options),
         // `cargo test --benches` and `cargo bench` call without a task.
-        "" | "--bench" | "--test" => println!("usage: models TASK DATA.npz [--option value]…; TASK: als"),
+        "" | "--bench" | "--test" => {
+            println!("usage: models TASK DATA.npz [--option value]…; TASK: als, bpr")
+        }
         other => panic!("unknown task {other}"),
     }
 }
