@@ -312,6 +312,7 @@ pub struct Context<'a> {
     pub(super) outputs: BTreeMap<String, PathBuf>,
     pub(super) environment: BTreeMap<String, String>,
     pub(super) work_dir: PathBuf,
+    pub(super) checkpoint: PathBuf,
     pub(super) root: PathBuf,
     pub(super) log: PathBuf,
     pub(super) progress: &'a (dyn Fn(Progress) + Send + Sync),
@@ -340,6 +341,7 @@ impl Context<'static> {
             environment: BTreeMap::new(),
             root: work_dir.clone(),
             log: work_dir.join("log.jsonl"),
+            checkpoint: work_dir.join("checkpoint"),
             work_dir,
             progress: &|_| (),
             cancelled: &NOT_CANCELLED,
@@ -396,6 +398,12 @@ impl Context<'_> {
             tracing::warn!("`{}` cannot be made: {error}", self.work_dir.display());
         }
         &self.work_dir
+    }
+
+    /// A file that outlives a run that is killed: a later try with the same fingerprint finds it and may
+    /// continue from it. A step puts it there as a whole, by renaming; it goes when the step is done.
+    pub fn checkpoint(&self) -> &Path {
+        &self.checkpoint
     }
 
     /// The project folder, in which commands run.

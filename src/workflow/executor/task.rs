@@ -145,11 +145,13 @@ impl Task<'_> {
             self.listener.hear(&Event::StepProgressed { step: self.step.name.clone(), progress });
         };
         let inputs = self.named_inputs()?;
+        let checkpoint = self.store.checkpoint_path(&self.fingerprint.key());
         let ctx = Context {
             inputs: inputs.clone(),
             outputs: outputs.clone(),
             environment: self.step.environment.clone(),
             work_dir: folder.path().join("work"),
+            checkpoint: checkpoint.clone(),
             root: self.root.to_owned(),
             log: self.log.clone(),
             progress: &progress,
@@ -171,6 +173,8 @@ impl Task<'_> {
         let before = self.store.recorded(&self.fingerprint.key());
         let elapsed = started.elapsed();
         let mut result = self.store.commit(held, self.fingerprint.clone(), &outputs, notes, elapsed)?;
+        // One that cannot be removed now goes when the store is collected.
+        let _ = fs::remove_file(&checkpoint);
         if let Some(before) = before {
             result.notes.warnings.extend(differences(&before, &result));
         }

@@ -20,8 +20,8 @@ pub const KEEP_RUNS: usize = 100;
 /// How often the size of the store is looked at without being asked.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(24 * 3600);
 
-/// Plans that were kept so long ago go.
-const OLD_PLAN: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Plans and checkpoints that were kept so long ago go.
+const OLD: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// What to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct Garbage {
     pub objects: Vec<PathBuf>,
     /// Records of runs.
     pub runs: Vec<PathBuf>,
-    /// Stores of other versions, kept plans, staging folders of dead runs.
+    /// Stores of other versions, old plans and checkpoints, staging folders of dead runs.
     pub leftovers: Vec<PathBuf>,
     /// What the objects take, in bytes.
     pub bytes: u64,
@@ -159,8 +159,10 @@ impl Store {
         }
         let age =
             |path: &PathBuf| fs::metadata(path).and_then(|metadata| metadata.modified()).ok()?.elapsed().ok();
-        let plans = entries(&self.folder.join("plans"));
-        leftovers.extend(plans.into_iter().filter(|path| age(path).is_some_and(|age| age > OLD_PLAN)));
+        for folder in ["plans", "checkpoints"] {
+            let files = entries(&self.folder.join(folder)).into_iter();
+            leftovers.extend(files.filter(|path| age(path).is_some_and(|age| age > OLD)));
+        }
         leftovers
     }
 }

@@ -305,6 +305,11 @@ impl Store {
         self.folder.join("objects").join(folder).join(file)
     }
 
+    /// Where a step with this key may keep what a later try continues from, until its result is there.
+    pub fn checkpoint_path(&self, key: &RunKey) -> PathBuf {
+        self.folder.join("checkpoints").join(key.whole.to_string())
+    }
+
     fn result_path(&self, key: &RunKey) -> PathBuf {
         let (folder, file) = key.definition.folder_and_file();
         self.folder.join("results").join(folder).join(format!("{file}.{}", key.whole))
