@@ -9,6 +9,7 @@ pub mod bpr;
 #[cfg(test)]
 pub mod contract;
 pub mod factors;
+pub mod item_knn;
 pub mod lists;
 pub mod popularity;
 pub mod recommender;
