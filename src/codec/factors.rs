@@ -1,4 +1,5 @@
-//! Factor models as the library `implicit` saves them: its `AlternatingLeastSquares.load` opens the file.
+//! Factor models as the library `implicit` saves them: the `load` of its `AlternatingLeastSquares` and its
+//! `BayesianPersonalizedRanking` open the files.
 //!
 //! Two entries are ours and harmless there: `format_version`, and `weighting`, since `implicit` itself
 //! knows only weights that are proportional to the counts.
@@ -8,6 +9,7 @@ use std::path::Path;
 use super::CodecError;
 use super::npz::{Reader, Writer, npy_string};
 use crate::models::als::{Als, AlsModel, Solver};
+use crate::models::bpr::{Bpr, BprModel};
 use crate::models::factors::Factors;
 
 /// Raised when entries change their meaning.
@@ -33,6 +35,26 @@ pub fn write_als(path: &Path, parameters: &Als, model: &AlsModel) -> Result<(), 
     writer.array("random_state", &[], [parameters.seed])?;
     writer.array("alpha", &[], [parameters.alpha])?;
     writer.raw("weighting", &text(parameters.weighting.name()))?;
+    writer.array("format_version", &[], [FORMAT_VERSION])?;
+    writer.finish()
+}
+
+/// Writes a BPR model and the parameters it was fitted with, for `BayesianPersonalizedRanking.load`.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn write_bpr(path: &Path, parameters: &Bpr, model: &BprModel) -> Result<(), CodecError> {
+    let mut writer = Writer::create(path)?;
+    write_table(&mut writer, "user_factors", &model.user_factors)?;
+    write_table(&mut writer, "item_factors", &model.item_factors)?;
+    writer.array("regularization", &[], [parameters.regularization])?;
+    writer.array("factors", &[], [parameters.factors as i64])?;
+    writer.array("learning_rate", &[], [parameters.learning_rate])?;
+    writer.array("verify_negative_samples", &[], [parameters.verify_negatives])?;
+    writer.array("num_threads", &[], [0i64])?;
+    writer.array("iterations", &[], [parameters.iterations as i64])?;
+    writer.raw("dtype", &text("float32"))?;
+    writer.array("random_state", &[], [parameters.seed])?;
     writer.array("format_version", &[], [FORMAT_VERSION])?;
     writer.finish()
 }

@@ -7,6 +7,7 @@ pub mod candidates;
 pub mod catalog;
 pub mod catboost_json;
 pub mod factors;
+pub mod item_weights;
 pub mod json;
 pub mod listens;
 pub mod lists;

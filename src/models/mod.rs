@@ -10,6 +10,7 @@ pub mod bpr;
 pub mod contract;
 pub mod ease;
 pub mod factors;
+pub mod item_knn;
 pub mod item_weights;
 pub mod linear_algebra;
 pub mod lists;

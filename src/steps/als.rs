@@ -10,9 +10,9 @@
 use std::ops::ControlFlow;
 
 use super::data_type::{CANDIDATES, FACTORS, MATRIX};
-use crate::codec::{candidates, factors, npz};
+use super::propose::propose;
+use crate::codec::{factors, npz};
 use crate::models::als::Als;
-use crate::models::recommender::{Recommender, Request};
 use crate::workflow::kind::{Context, InputPort, OutputPort, Step, StepError};
 
 impl Step for Als {
@@ -43,16 +43,7 @@ als:
         ctx.check_cancelled()?;
         ctx.metric("loss", model.loss);
         factors::write_als(ctx.output("model"), self, &model)?;
-
-        let mut writer = candidates::Writer::create(ctx.output("candidates"))?;
-        let users = train.users_with_items();
-        let request = Request { users: &users, history: &train, n: self.n, filter_seen: self.filter_seen };
-        model.recommend(&request, |block| -> Result<(), StepError> {
-            writer.write(&block)?;
-            ctx.progress(block.done as u64, Some(block.total as u64), "users", "");
-            Ok(ctx.check_cancelled()?)
-        })?;
-        Ok(writer.finish()?)
+        propose(ctx, &model, &train, self.n, self.filter_seen)
     }
 }
 

@@ -5,9 +5,13 @@
 //! from that list.
 
 mod als;
+mod bpr;
+mod ease;
 mod evaluate;
+mod item_knn;
 mod popularity;
 mod preprocess;
+mod propose;
 mod rank;
 mod serve;
 mod shell;
@@ -17,6 +21,9 @@ mod synthetic;
 
 use crate::data::synthetic::Synthetic;
 use crate::models::als::Als;
+use crate::models::bpr::Bpr;
+use crate::models::ease::Ease;
+use crate::models::item_knn::ItemKnn;
 use crate::models::popularity::Popularity;
 use crate::models::similar::Similar;
 use crate::workflow::kind::Kind;
@@ -29,6 +36,9 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<split::Split>(),
     Kind::of::<Popularity>(),
     Kind::of::<Als>(),
+    Kind::of::<Bpr>(),
+    Kind::of::<ItemKnn>(),
+    Kind::of::<Ease>(),
     Kind::of::<Similar>(),
     Kind::of::<rank::Rank>(),
     Kind::of::<evaluate::Evaluate>(),
@@ -54,6 +64,8 @@ pub mod data_type {
     pub const MATRIX: &str = "interaction matrix";
     /// Factor tables of a model.
     pub const FACTORS: &str = "factors";
+    /// Sparse weights from items to items.
+    pub const ITEM_WEIGHTS: &str = "item weights";
     /// `user_idx, item_idx, score, rank`: what one base model proposes to each user.
     pub const CANDIDATES: &str = "candidates";
     /// `user_id, track_id, score, rank`: the final lists.

@@ -1,0 +1,47 @@
+//! `ease`: fits EASEᴿ, a linear autoencoder over items, and proposes candidates.
+//!
+//! ```yaml
+//! ease:
+//!   uses: ease
+//!   inputs: { train: split.train_matrix }
+//!   with: { regularization: 250 }
+//! ```
+
+use std::ops::ControlFlow;
+
+use super::data_type::{CANDIDATES, ITEM_WEIGHTS, MATRIX};
+use super::propose::propose;
+use crate::codec::{item_weights, npz};
+use crate::models::ease::Ease;
+use crate::workflow::kind::{Context, InputPort, OutputPort, Step, StepError};
+
+impl Step for Ease {
+    const KIND: &'static str = "ease";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str =
+        "Learns weights between items in closed form: strong on catalogues of up to about 40,000 items";
+    const EXAMPLE: &'static str = "\
+ease:
+  uses: ease
+  inputs: { train: split.train_matrix }
+  with: { regularization: 250 }
+";
+    const INPUTS: &'static [InputPort] =
+        &[InputPort::new("train", &[MATRIX], "what users chose, users × items").trains()];
+    const OUTPUTS: &'static [OutputPort] = &[
+        OutputPort::new("model", ITEM_WEIGHTS, "npz", "the largest weights of each item; SciPy opens it"),
+        OutputPort::new("candidates", CANDIDATES, "parquet", "the best `n` items of each training user"),
+    ];
+
+    fn run(&self, ctx: &Context<'_>) -> Result<(), StepError> {
+        let train = npz::read_matrix(ctx.input("train"))?;
+        let fitted = self.fit(&train, |progress| {
+            ctx.progress(progress.done as u64, Some(progress.total as u64), "steps", "");
+            if ctx.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        ctx.check_cancelled()?;
+        let model = fitted?;
+        item_weights::write(ctx.output("model"), &model.weights, self.weights_per_item)?;
+        propose(ctx, &model, &train, self.n, self.filter_seen)
+    }
+}
