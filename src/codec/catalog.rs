@@ -5,6 +5,7 @@ use std::path::Path;
 use polars::prelude::*;
 
 use super::CodecError;
+use super::id_lists::IdLists;
 use super::table::{self, ColumnType};
 use crate::eval::Catalog;
 use crate::eval::diversity::ItemVectors;
@@ -20,29 +21,15 @@ pub fn read(path: &Path) -> Result<Catalog, CodecError> {
         ("genre_ids", ColumnType::IntegerList),
     ];
     let items = table::read(path, &columns)?;
-    let wrong = |column: &'static str| move |error: PolarsError| value_error(path, column, error.to_string());
     check_dense(path, &items, "item_idx")?;
     let groups = integers(path, &items, "track_group_id")?;
     let known = distinct(&groups);
     let track_groups = groups.iter().map(|&group| Some(position(&known, group))).collect();
 
-    let lists = items
-        .column("genre_ids")
-        .and_then(|column| column.cast(&DataType::List(Box::new(DataType::Int64))))
-        .map_err(wrong("genre_ids"))?;
-    let lists = lists.list().map_err(wrong("genre_ids"))?.rechunk();
-    let starts = lists.offsets().map_err(wrong("genre_ids"))?;
-    let genres = lists.get_inner();
-    // A null in a list is no genre; a null list has no length.
-    let genres: Vec<Option<i64>> = genres.i64().map_err(wrong("genre_ids"))?.iter().collect();
-    let known = distinct(&genres.iter().copied().flatten().collect::<Vec<_>>());
-    let genres_of = |item: usize| {
-        let range = starts.as_slice()[item] as usize..starts.as_slice()[item + 1] as usize;
-        genres[range].iter().flatten().map(|&genre| position(&known, genre))
-    };
-    let categories = (0..items.height()).map(|item| genres_of(item).next()).collect();
-    let vectors = (0..items.height()).map(|item| genres_of(item).map(|genre| (genre, 1.0)));
-    Ok(Catalog { track_groups, categories, vectors: ItemVectors::new(known.len(), vectors) })
+    let genres = IdLists::new(path, &items, "genre_ids")?;
+    let categories = (0..items.height()).map(|item| genres.row(item).next()).collect();
+    let vectors = (0..items.height()).map(|item| genres.row(item).map(|genre| (genre, 1.0)));
+    Ok(Catalog { track_groups, categories, vectors: ItemVectors::new(genres.n_ids(), vectors) })
 }
 
 /// A column of integers without nulls.

@@ -3,10 +3,12 @@
 //! Readers name the file, what was expected and what was found; writers leave nothing half-written
 //! behind because the runner gives them private paths.
 
+pub mod attributes;
 pub mod candidates;
 pub mod catalog;
 pub mod catboost_json;
 pub mod factors;
+pub mod id_lists;
 pub mod item_weights;
 pub mod json;
 pub mod listens;
