@@ -9,6 +9,7 @@
 
 mod als;
 mod clock;
+mod gowalla;
 mod options;
 
 use options::Options;
@@ -17,8 +18,11 @@ fn main() {
     let options = Options::from_arguments();
     match options.task.as_str() {
         "als" => als::race(&options),
+        "gowalla" => gowalla::measure(&options),
         // `cargo test --benches` and `cargo bench` call without a task.
-        "" | "--bench" | "--test" => println!("usage: models TASK DATA.npz [--option value]…; TASK: als"),
+        "" | "--bench" | "--test" => {
+            println!("usage: models TASK DATA.npz [--option value]…; TASK: als, gowalla")
+        }
         other => panic!("unknown task {other}"),
     }
 }
