@@ -11,6 +11,7 @@ pub mod contract;
 pub mod ease;
 pub mod factors;
 pub mod item_knn;
+pub mod item2item;
 pub mod item_weights;
 pub mod linear_algebra;
 pub mod lists;

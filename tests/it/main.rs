@@ -16,6 +16,7 @@ mod determinism;
 mod explain;
 mod graph;
 mod history;
+mod implicit;
 mod include;
 mod init;
 mod oracle;

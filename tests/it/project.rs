@@ -102,3 +102,19 @@ pub fn shared(part: &str) -> Option<PathBuf> {
     eprintln!("skipped: `../shared/{part}` is not here");
     None
 }
+
+/// A Python that has this package, or nothing, saying so. `RECSYS_PYTHON` names the interpreter, and then it
+/// must have the package.
+pub fn python_with(package: &str) -> Option<PathBuf> {
+    let named = std::env::var_os("RECSYS_PYTHON");
+    let python = PathBuf::from(named.clone().unwrap_or_else(|| "python3".into()));
+    let has = Command::new(&python).args(["-c", &format!("import {package}")]).output();
+    if has.is_ok_and(|output| output.status.success()) {
+        return Some(python);
+    }
+    assert!(named.is_none(), "{} does not have the package `{package}`", python.display());
+    eprintln!(
+        "skipped: the Python package `{package}` is not here; RECSYS_PYTHON names an interpreter that has it"
+    );
+    None
+}

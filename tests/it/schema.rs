@@ -12,7 +12,7 @@ use recsys::workflow::schema::pipeline;
 use recsys::workflow::yaml::Node;
 use serde_json::{Value, json};
 
-use crate::project::Project;
+use crate::project::{Project, python_with};
 
 /// Reads `{"schema": …, "instances": […]}`, writes the mistakes of each instance. A crate that does the
 /// same would change the features of half of the dependencies, and with them the product under test.
@@ -26,17 +26,9 @@ json.dump([[f'{list(e.path)}: {e.message}' for e in validator.iter_errors(i)] fo
 ";
 
 /// The mistakes that a real validator, the Python package `jsonschema`, finds in each instance; nothing
-/// where it is not installed. `RECSYS_PYTHON` names the interpreter, and then it must be there.
+/// where it is not installed.
 fn mistakes(instances: &[Value]) -> Option<Vec<Vec<String>>> {
-    let named = std::env::var_os("RECSYS_PYTHON");
-    let python = named.clone().unwrap_or_else(|| "python3".into());
-    let has = Command::new(&python).args(["-c", "import jsonschema"]).output();
-    if named.is_none() && !has.is_ok_and(|output| output.status.success()) {
-        eprintln!(
-            "skipped: the Python package `jsonschema` is not here; RECSYS_PYTHON names an interpreter that has it"
-        );
-        return None;
-    }
+    let python = python_with("jsonschema")?;
     let mut child = Command::new(&python)
         .args(["-c", VALIDATE])
         .stdin(Stdio::piped())

@@ -1,6 +1,7 @@
 //! Dense linear algebra that closed-form models share: every function gives the same bits at any thread
 //! count, since work is cut at fixed places and each piece is computed by one thread.
 
+pub mod svd;
 pub mod symmetric_tiles;
 
 /// How far a fit has come.

@@ -1,5 +1,5 @@
 //! Our side of the race of model kernels against `implicit`; `tests/bench/models_vs_implicit.py` is the
-//! other side and starts both.
+//! other side and starts both. The tasks that end in a protocol of the literature need no driver.
 //!
 //! `models TASK DATA.npz [--option value]…` prepares the task, prints `{"ready": true}`, and does one
 //! round of work for each line on its standard input, answered by one line of JSON with at least
@@ -10,19 +10,26 @@
 mod als;
 mod bpr;
 mod clock;
+mod gowalla;
 mod options;
 
 use options::Options;
 
+/// What can be raced or measured, by name.
+const TASKS: &[(&str, fn(&Options))] = &[
+    ("als", als::race),
+    ("bpr", bpr::race),
+    ("gowalla", gowalla::measure),
+];
+
 fn main() {
     let options = Options::from_arguments();
-    match options.task.as_str() {
-        "als" => als::race(&options),
-        "bpr" => bpr::race(&options),
+    match TASKS.iter().find(|(name, _)| *name == options.task) {
+        Some((_, work)) => work(&options),
         // `cargo test --benches` and `cargo bench` call without a task.
-        "" | "--bench" | "--test" => {
-            println!("usage: models TASK DATA.npz [--option value]…; TASK: als, bpr")
+        None => {
+            let names: Vec<&str> = TASKS.iter().map(|(name, _)| *name).collect();
+            println!("usage: models TASK DATA.npz [--option value]…; TASK: {}", names.join(", "));
         }
-        other => panic!("unknown task {other}"),
     }
 }

@@ -36,6 +36,11 @@ impl Options {
         npz::read_matrix(Path::new(&self.data)).unwrap()
     }
 
+    /// The file or folder of the data.
+    pub fn path(&self) -> &Path {
+        &self.data
+    }
+
     /// The value of `--name`, or else `default`.
     pub fn get<T: FromStr>(&self, name: &str, default: T) -> T {
         match self.named.get(name) {
