@@ -12,6 +12,7 @@ pub mod factors;
 pub mod item_knn;
 pub mod lists;
 pub mod popularity;
+mod prefetch;
 pub mod recommender;
 pub mod similar;
 pub mod top_k;

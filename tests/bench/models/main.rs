@@ -10,6 +10,7 @@
 mod als;
 mod bpr;
 mod clock;
+mod item_knn;
 mod options;
 
 use options::Options;
@@ -19,9 +20,10 @@ fn main() {
     match options.task.as_str() {
         "als" => als::race(&options),
         "bpr" => bpr::race(&options),
+        "item-knn" => item_knn::race(&options),
         // `cargo test --benches` and `cargo bench` call without a task.
         "" | "--bench" | "--test" => {
-            println!("usage: models TASK DATA.npz [--option value]…; TASK: als, bpr")
+            println!("usage: models TASK DATA.npz [--option value]…; TASK: als, bpr, item-knn")
         }
         other => panic!("unknown task {other}"),
     }
