@@ -16,6 +16,7 @@ pub mod item_weights;
 pub mod linear_algebra;
 pub mod lists;
 pub mod popularity;
+mod prefetch;
 pub mod recommender;
 pub mod similar;
 pub mod top_k;

@@ -13,6 +13,7 @@ TASKS (a round of each):
     als            one sweep over users and items, conjugate gradients, 3 steps
     als-cholesky   the same, solved exactly
     bpr            one epoch of as many samples as there are interactions; `auc` is of interactions held out
+    item-knn       one fit, cosine, 20 neighbours; `sum` is that of all similarities kept
 """
 import argparse
 import json
@@ -32,6 +33,7 @@ TASKS = {
     "als": ["als"],
     "als-cholesky": ["als", "--solver", "cholesky"],
     "bpr": ["bpr", "--learning-rate", "0.05"],
+    "item-knn": ["item-knn", "--neighbours", "20"],
 }
 
 
@@ -112,10 +114,28 @@ def peer_bpr(matrix, options):
     return epoch, auc
 
 
+def peer_item_knn(matrix, options):
+    import warnings
+
+    from implicit.nearest_neighbours import CosineRecommender
+
+    warnings.simplefilter("ignore")  # of its own conversion of its own matrix
+
+    model = CosineRecommender(K=20, num_threads=options.threads)
+
+    def facts():
+        if model.similarity is None:
+            return {}
+        return {"neighbours": int((model.similarity.data > 0).sum()), "sum": float(model.similarity.data.sum(dtype=float))}
+
+    return lambda: model.fit(matrix, show_progress=False), facts
+
+
 PEERS = {
     "als": peer_als,
     "als-cholesky": lambda matrix, options: peer_als(matrix, options, cholesky=True),
     "bpr": peer_bpr,
+    "item-knn": peer_item_knn,
 }
 
 

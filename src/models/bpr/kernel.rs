@@ -17,6 +17,7 @@ use super::lanes::{Lanes, Portable};
 use super::table::{Line, Table, read, write};
 #[cfg(target_arch = "x86_64")]
 use super::x86::{Avx2, Avx512};
+use crate::models::prefetch::prefetch;
 
 /// Samples between the fetch of a vector and its use.
 const AHEAD: usize = 12;
@@ -80,22 +81,22 @@ impl Parts {
     #[inline(always)]
     fn learn_with<L: Lanes>(&self, lanes: L, samples: &[Sample]) -> usize {
         match self.users.n_lines() {
-            1 => self.run(lanes, samples, |rows| self.step::<L, 1>(lanes, rows)),
-            2 => self.run(lanes, samples, |rows| self.step::<L, 2>(lanes, rows)),
-            4 => self.run(lanes, samples, |rows| self.step::<L, 4>(lanes, rows)),
-            8 => self.run(lanes, samples, |rows| self.step::<L, 8>(lanes, rows)),
-            _ => self.run(lanes, samples, |rows| self.step_of_any_length(lanes, rows)),
+            1 => self.run(samples, |rows| self.step::<L, 1>(lanes, rows)),
+            2 => self.run(samples, |rows| self.step::<L, 2>(lanes, rows)),
+            4 => self.run(samples, |rows| self.step::<L, 4>(lanes, rows)),
+            8 => self.run(samples, |rows| self.step::<L, 8>(lanes, rows)),
+            _ => self.run(samples, |rows| self.step_of_any_length(lanes, rows)),
         }
     }
 
     #[inline(always)]
-    fn run<'a, L: Lanes>(&'a self, lanes: L, samples: &[Sample], step: impl Fn(Rows<'a>) -> bool) -> usize {
+    fn run<'a>(&'a self, samples: &[Sample], step: impl Fn(Rows<'a>) -> bool) -> usize {
         let mut n_correct = 0;
         for (at, sample) in samples.iter().enumerate() {
             if let Some(soon) = samples.get(at + AHEAD) {
                 for item in [soon.liked, soon.disliked] {
-                    self.items.row(item as usize).iter().for_each(|line| lanes.prefetch(line));
-                    lanes.prefetch(&self.biases[item as usize]);
+                    self.items.row(item as usize).iter().for_each(|line| prefetch(line));
+                    prefetch(&self.biases[item as usize]);
                 }
             }
             n_correct += usize::from(step(self.rows(sample)));
@@ -282,7 +283,7 @@ mod tests {
             let n_correct = plain.learn_with(Portable, &samples());
             let mut others: Vec<(Parts, usize)> = Vec::new();
             let long = parts(n_factors);
-            let n = long.run(Portable, &samples(), |rows| long.step_of_any_length(Portable, rows));
+            let n = long.run(&samples(), |rows| long.step_of_any_length(Portable, rows));
             others.push((long, n));
             #[cfg(target_arch = "x86_64")]
             {

@@ -23,8 +23,6 @@ pub trait Lanes: Copy + Send + Sync {
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// The sum of the sixteen numbers.
     fn sum(self, a: Self::V) -> f32;
-    /// Asks for a line that is needed soon.
-    fn prefetch<T>(self, place: &T);
 }
 
 /// Any machine: one number after the other.
@@ -68,7 +66,4 @@ impl Lanes for Portable {
     fn sum(self, a: Self::V) -> f32 {
         a.iter().sum()
     }
-
-    #[inline(always)]
-    fn prefetch<T>(self, _: &T) {}
 }

@@ -8,10 +8,9 @@
 
 use std::arch::asm;
 use std::arch::x86_64::{
-    __m256, __m512, _MM_HINT_T0, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehdup_ps, _mm_movehl_ps,
-    _mm_prefetch, _mm256_add_ps, _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_fmadd_ps,
-    _mm256_mul_ps, _mm256_set1_ps, _mm256_sub_ps, _mm512_fmadd_ps, _mm512_mul_ps, _mm512_reduce_add_ps,
-    _mm512_set1_ps, _mm512_sub_ps,
+    __m256, __m512, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehdup_ps, _mm_movehl_ps, _mm256_add_ps,
+    _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_mul_ps, _mm256_set1_ps,
+    _mm256_sub_ps, _mm512_fmadd_ps, _mm512_mul_ps, _mm512_reduce_add_ps, _mm512_set1_ps, _mm512_sub_ps,
 };
 
 use super::lanes::Lanes;
@@ -99,12 +98,6 @@ impl Lanes for Avx512 {
     fn sum(self, a: __m512) -> f32 {
         unsafe { _mm512_reduce_add_ps(a) }
     }
-
-    #[inline(always)]
-    fn prefetch<T>(self, place: &T) {
-        // SAFETY: a hint about a place that exists.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(place).cast()) }
-    }
 }
 
 #[inline]
@@ -176,11 +169,5 @@ impl Lanes for Avx2 {
     #[inline(always)]
     fn sum(self, a: Self::V) -> f32 {
         unsafe { sum_256(a) }
-    }
-
-    #[inline(always)]
-    fn prefetch<T>(self, place: &T) {
-        // SAFETY: a hint about a place that exists.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(place).cast()) }
     }
 }

@@ -21,6 +21,7 @@ use rayon::prelude::*;
 use super::Progress;
 use super::nearest::{key, push, threshold};
 use crate::interactions::Interactions;
+use crate::models::prefetch::prefetch;
 
 /// Segments of about equal work in a fit, at least.
 const SEGMENTS: u64 = 100;
@@ -30,6 +31,8 @@ const SEGMENT_ITEMS: usize = 1024;
 const CHUNK: usize = 16;
 /// Sums that are looked at together.
 const STRIDE: usize = 32;
+/// Users between the fetch of a row and its use.
+const AHEAD: usize = 4;
 
 /// The item vectors, items by popularity.
 pub struct Vectors {
@@ -41,8 +44,16 @@ pub struct Vectors {
     rows: Vec<(u32, f32)>,
     /// Where each item's entries start.
     column_starts: Vec<usize>,
-    /// Entries of all items: the user and how many of the user's items come before.
-    columns: Vec<(u32, u32)>,
+    /// Entries of all items.
+    columns: Vec<Entry>,
+}
+
+/// A user of an item.
+struct Entry {
+    user: u32,
+    /// How many of the user's items come before this one.
+    before: u32,
+    weight: f32,
 }
 
 impl Vectors {
@@ -74,7 +85,7 @@ impl Vectors {
             for (&user, &weight) in pairs(item) {
                 let before = &mut filled[user as usize];
                 rows[row_starts[user as usize] + *before as usize] = (number as u32, weight);
-                columns.push((user, *before));
+                columns.push(Entry { user, before: *before, weight });
                 *before += 1;
             }
             column_starts.push(columns.len());
@@ -87,19 +98,33 @@ impl Vectors {
         self.by_popularity.len()
     }
 
-    /// The users of an item: each user's entries up to the item's own, which is the last.
-    fn users(&self, number: usize) -> impl Iterator<Item = &[(u32, f32)]> {
-        let column = &self.columns[self.column_starts[number]..self.column_starts[number + 1]];
-        column.iter().map(|&(user, before)| {
-            let start = self.row_starts[user as usize];
-            &self.rows[start..=start + before as usize]
-        })
+    /// The users of an item.
+    fn column(&self, number: usize) -> &[Entry] {
+        &self.columns[self.column_starts[number]..self.column_starts[number + 1]]
+    }
+
+    /// The user's items before this one, and their weights.
+    #[inline(always)]
+    fn before(&self, entry: &Entry) -> &[(u32, f32)] {
+        &self.rows[self.row_starts[entry.user as usize]..][..entry.before as usize]
+    }
+
+    /// Asks for what is needed some users later.
+    #[inline(always)]
+    fn prefetch(&self, column: &[Entry], at: usize) {
+        if let Some(entry) = column.get(at + 2 * AHEAD) {
+            prefetch(&self.row_starts[entry.user as usize]);
+        }
+        if let Some(entry) = column.get(at + AHEAD) {
+            // A row in memory that is longer than a few lines is fetched on by the processor itself.
+            let before = self.before(entry);
+            before.iter().step_by(8).take(4).for_each(prefetch);
+        }
     }
 
     /// Additions that an item's row of sums takes.
     fn work(&self, number: usize) -> u64 {
-        let column = &self.columns[self.column_starts[number]..self.column_starts[number + 1]];
-        column.iter().map(|&(_, before)| u64::from(before) + 1).sum()
+        self.column(number).iter().map(|entry| u64::from(entry.before) + 1).sum()
     }
 
     /// The `k` best items of every item, itself among them, as `(item, keys in no order)`; keys of zero
@@ -197,11 +222,12 @@ impl WithSimd for Row<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, _: S) {
         let mut own = 0.0;
-        for row in self.vectors.users(self.number) {
-            let Some((&(_, weight), before)) = row.split_last() else { continue };
-            own += weight * weight;
-            for &(other, value) in before {
-                self.sums[other as usize] += value * weight;
+        let column = self.vectors.column(self.number);
+        for (at, entry) in column.iter().enumerate() {
+            self.vectors.prefetch(column, at);
+            own += entry.weight * entry.weight;
+            for &(other, value) in self.vectors.before(entry) {
+                self.sums[other as usize] += value * entry.weight;
             }
         }
         if own >= f32::MIN_POSITIVE {
@@ -224,11 +250,15 @@ impl Row<'_> {
             let (sums, thresholds) = (&self.sums[start..end], &self.thresholds[start..end]);
             let mut any = false;
             for (&sum, &threshold) in sums.iter().zip(thresholds) {
-                any |= sum >= threshold.min(least);
+                any |= (sum >= threshold) | (sum >= least);
             }
             if any {
-                (start..end).for_each(|other| self.offer(other));
-                least = threshold(self.heap[0]);
+                for other in start..end {
+                    if self.sums[other] >= self.thresholds[other] || self.sums[other] >= least {
+                        self.offer(other);
+                        least = threshold(self.heap[0]);
+                    }
+                }
             }
         }
         self.sums[..self.number].fill(0.0);
@@ -236,8 +266,8 @@ impl Row<'_> {
 
     #[inline(always)]
     fn look_where_additions_went(&mut self) {
-        for row in self.vectors.users(self.number) {
-            for &(other, _) in &row[..row.len() - 1] {
+        for entry in self.vectors.column(self.number) {
+            for &(other, _) in self.vectors.before(entry) {
                 self.offer(other as usize);
                 self.sums[other as usize] = 0.0;
             }

@@ -11,6 +11,7 @@ mod als;
 mod bpr;
 mod clock;
 mod gowalla;
+mod item_knn;
 mod options;
 
 use options::Options;
@@ -20,6 +21,7 @@ const TASKS: &[(&str, fn(&Options))] = &[
     ("als", als::race),
     ("bpr", bpr::race),
     ("gowalla", gowalla::measure),
+    ("item-knn", item_knn::race),
 ];
 
 fn main() {
