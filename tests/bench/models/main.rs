@@ -9,6 +9,8 @@
 
 mod als;
 mod clock;
+mod gowalla;
+mod ml1m;
 mod options;
 
 use options::Options;
@@ -17,8 +19,12 @@ fn main() {
     let options = Options::from_arguments();
     match options.task.as_str() {
         "als" => als::race(&options),
+        "gowalla" => gowalla::measure(&options),
+        "ml1m" => ml1m::measure(&options),
         // `cargo test --benches` and `cargo bench` call without a task.
-        "" | "--bench" | "--test" => println!("usage: models TASK DATA.npz [--option value]…; TASK: als"),
+        "" | "--bench" | "--test" => {
+            println!("usage: models TASK DATA [--option value]…; TASK: als, gowalla, ml1m")
+        }
         other => panic!("unknown task {other}"),
     }
 }
