@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use recsys::interactions::Interactions;
-use recsys::models::als::{Als, Solver};
+use recsys::models::als::Als;
 use recsys::models::ease::Ease;
 use recsys::models::recommender::{Recommender, Request};
 use recsys::models::weighting::Weighting;
@@ -28,27 +28,15 @@ pub fn measure(options: &Options) {
     let split = options.get("split", "validation".to_owned());
     let (train, truth) = read(options.path(), &split);
     let clock = Clock::start();
-    let model = options.get("model", "ease".to_owned());
+    let model = options.get("model", "als".to_owned());
     match model.as_str() {
-        "ease" => {
-            let default = Ease::default();
-            let parameters = Ease {
-                regularization: options.get("regularization", default.regularization),
-                weights_per_item: options.get("weights_per_item", default.weights_per_item),
-                ..default
-            };
+        "als" => {
+            let start = Als { factors: 256, weighting: Weighting::Binary, ..Als::default() };
+            let parameters = options.parameters(&start);
             print(&clock, &parameters.fit(&train, |_| ControlFlow::Continue(())).unwrap(), &train, &truth);
         }
-        "als" => {
-            let parameters = Als {
-                factors: options.get("factors", 256),
-                iterations: options.get("iterations", 16),
-                regularization: options.get("regularization", 0.01),
-                alpha: options.get("alpha", 1.0),
-                weighting: Weighting::Binary,
-                solver: Solver::Cg,
-                ..Als::default()
-            };
+        "ease" => {
+            let parameters: Ease = options.parameters(&Ease::default());
             print(&clock, &parameters.fit(&train, |_| ControlFlow::Continue(())).unwrap(), &train, &truth);
         }
         other => panic!("unknown model {other}"),

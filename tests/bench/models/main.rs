@@ -12,6 +12,7 @@ mod bpr;
 mod clock;
 mod gowalla;
 mod item_knn;
+mod ml1m;
 mod options;
 
 use options::Options;
@@ -22,6 +23,7 @@ const TASKS: &[(&str, fn(&Options))] = &[
     ("bpr", bpr::race),
     ("gowalla", gowalla::measure),
     ("item-knn", item_knn::race),
+    ("ml1m", ml1m::measure),
 ];
 
 fn main() {

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use recsys::codec::npz;
 use recsys::interactions::Interactions;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// `TASK DATA.npz [--option value]…`
 pub struct Options {
@@ -47,5 +49,16 @@ impl Options {
             Some(value) => value.parse().unwrap_or_else(|_| panic!("--{name} {value} is not understood")),
             None => default,
         }
+    }
+
+    /// `default`, with the fields changed that are named among the options.
+    pub fn parameters<P: Serialize + DeserializeOwned>(&self, default: &P) -> P {
+        let mut fields = serde_json::to_value(default).unwrap();
+        for (name, value) in fields.as_object_mut().unwrap() {
+            if let Some(text) = self.named.get(&name.replace('_', "-")).or_else(|| self.named.get(name)) {
+                *value = serde_json::from_str(text).unwrap_or_else(|_| text.as_str().into());
+            }
+        }
+        serde_json::from_value(fields).unwrap_or_else(|error| panic!("{error}"))
     }
 }
