@@ -1,4 +1,4 @@
-//! What a track is by its artists, albums and genres: `items.parquet` as sparse matrices.
+//! What a track is by its albums, artists and genres: `items.parquet` as sparse matrices.
 
 use std::path::Path;
 
@@ -6,20 +6,25 @@ use super::CodecError;
 use super::catalog::check_dense;
 use super::id_lists::IdLists;
 use super::table::{self, ColumnType};
-use crate::interactions::Interactions;
+use crate::models::item2item::Attributes;
 
-/// The columns that are read, in the order of the matrices.
-const COLUMNS: [&str; 3] = ["artist_ids", "album_ids", "genre_ids"];
-
-/// Reads artists, albums and genres, each a matrix items × ids of ones.
+/// Reads the lists of ids of every item.
 ///
 /// # Errors
 /// When the file is not a table of items, sorted by a dense `item_idx`.
-pub fn read(path: &Path) -> Result<[Interactions; 3], CodecError> {
-    let mut columns = vec![("item_idx", ColumnType::Integer)];
-    columns.extend(COLUMNS.map(|column| (column, ColumnType::IntegerList)));
+pub fn read(path: &Path) -> Result<Attributes, CodecError> {
+    let columns = [
+        ("item_idx", ColumnType::Integer),
+        ("album_ids", ColumnType::IntegerList),
+        ("artist_ids", ColumnType::IntegerList),
+        ("genre_ids", ColumnType::IntegerList),
+    ];
     let items = table::read(path, &columns)?;
     check_dense(path, &items, "item_idx")?;
     let matrix = |column| IdLists::new(path, &items, column).map(|lists| lists.matrix());
-    Ok([matrix(COLUMNS[0])?, matrix(COLUMNS[1])?, matrix(COLUMNS[2])?])
+    Ok(Attributes {
+        albums: matrix("album_ids")?,
+        artists: matrix("artist_ids")?,
+        genres: matrix("genre_ids")?,
+    })
 }

@@ -11,6 +11,7 @@ use super::npz::{Reader, Writer, npy_string};
 use crate::models::als::{Als, AlsModel, Solver};
 use crate::models::bpr::{Bpr, BprModel};
 use crate::models::factors::Factors;
+use crate::models::item2item::Item2ItemModel;
 
 /// Raised when entries change their meaning.
 const FORMAT_VERSION: i64 = 1;
@@ -59,7 +60,25 @@ pub fn write_bpr(path: &Path, parameters: &Bpr, model: &BprModel) -> Result<(), 
     writer.finish()
 }
 
-fn write_table(writer: &mut Writer<'_>, name: &str, factors: &Factors) -> Result<(), CodecError> {
+/// Writes the vectors of a content model; `user_factors` are those of its users.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn write_item2item(
+    path: &Path,
+    model: &Item2ItemModel,
+    user_factors: &Factors,
+) -> Result<(), CodecError> {
+    let mut writer = Writer::create(path)?;
+    write_table(&mut writer, "user_factors", user_factors)?;
+    write_table(&mut writer, "item_factors", &model.item_factors)?;
+    let n_values = model.singular_values.len() as u64;
+    writer.array("singular_values", &[n_values], model.singular_values.iter().copied())?;
+    writer.array("format_version", &[], [FORMAT_VERSION])?;
+    writer.finish()
+}
+
+pub(super) fn write_table(writer: &mut Writer<'_>, name: &str, factors: &Factors) -> Result<(), CodecError> {
     let shape = [factors.n_rows() as u64, factors.n_factors() as u64];
     writer.array(name, &shape, factors.values().iter().copied())
 }

@@ -8,6 +8,7 @@ mod als;
 mod bpr;
 mod ease;
 mod evaluate;
+mod item2item;
 mod item_knn;
 mod popularity;
 mod preprocess;
@@ -24,6 +25,7 @@ use crate::models::als::Als;
 use crate::models::bpr::Bpr;
 use crate::models::ease::Ease;
 use crate::models::item_knn::ItemKnn;
+use crate::models::item2item::Item2Item;
 use crate::models::popularity::Popularity;
 use crate::models::similar::Similar;
 use crate::workflow::kind::Kind;
@@ -39,6 +41,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<Bpr>(),
     Kind::of::<ItemKnn>(),
     Kind::of::<Ease>(),
+    Kind::of::<Item2Item>(),
     Kind::of::<Similar>(),
     Kind::of::<rank::Rank>(),
     Kind::of::<evaluate::Evaluate>(),

@@ -76,8 +76,9 @@ pub struct Bpr {
     pub negatives: Negatives,
     /// Whether a comparison with another item of the same user is passed over.
     pub verify_negatives: bool,
-    /// Whether the same seed gives the same bits; this takes one thread. Otherwise threads change the item
-    /// vectors together without waiting for each other, and models differ a little from run to run.
+    /// Whether the same seed gives the same bits; this takes one thread. With `false` all threads change
+    /// the item vectors together without waiting for each other, and models differ a little from run to
+    /// run.
     pub deterministic: bool,
     /// Seed of the random start and of the samples.
     pub seed: u64,
@@ -97,7 +98,7 @@ impl Default for Bpr {
             regularization: 0.01,
             negatives: Negatives::Popularity,
             verify_negatives: true,
-            deterministic: false,
+            deterministic: true,
             seed: 42,
             n: 100,
             filter_seen: true,

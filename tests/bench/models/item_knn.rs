@@ -23,7 +23,7 @@ pub fn race(options: &Options) {
         let clock = Clock::start();
         let model = parameters.fit(&interactions, |_| ControlFlow::Continue(())).unwrap();
         let time = clock.read();
-        let sum: f64 = model.similarities.values().iter().map(|&value| f64::from(value)).sum();
-        answer(&format!("\"neighbours\": {}, \"sum\": {sum}, {time}", model.similarities.len()));
+        let sum: f64 = model.similarities.weights().iter().map(|&value| f64::from(value)).sum();
+        answer(&format!("\"neighbours\": {}, \"sum\": {sum}, {time}", model.similarities.items().len()));
     }
 }
