@@ -10,7 +10,7 @@
 use std::ops::ControlFlow;
 
 use super::data_type::{CANDIDATES, FACTORS, MATRIX};
-use super::propose::propose;
+use super::propose;
 use crate::codec::{factors, npz};
 use crate::models::bpr::Bpr;
 use crate::workflow::kind::{Context, InputPort, OutputPort, Step, StepError};

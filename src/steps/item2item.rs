@@ -8,7 +8,7 @@
 //! ```
 
 use super::data_type::{CANDIDATES, FACTORS, ITEMS, MATRIX};
-use super::propose::propose;
+use super::propose;
 use crate::codec::{CodecError, attributes, factors, npz};
 use crate::models::item2item::Item2Item;
 use crate::workflow::kind::{Context, InputPort, OutputPort, Step, StepError};

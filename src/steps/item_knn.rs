@@ -10,7 +10,7 @@
 use std::ops::ControlFlow;
 
 use super::data_type::{CANDIDATES, ITEM_WEIGHTS, MATRIX};
-use super::propose::propose;
+use super::propose;
 use crate::codec::{item_weights, npz};
 use crate::models::item_knn::ItemKnn;
 use crate::workflow::kind::{Context, InputPort, OutputPort, Step, StepError};

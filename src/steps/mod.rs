@@ -12,7 +12,6 @@ mod item2item;
 mod item_knn;
 mod popularity;
 mod preprocess;
-mod propose;
 mod rank;
 mod serve;
 mod shell;
@@ -20,15 +19,18 @@ mod similar;
 mod split;
 mod synthetic;
 
+use crate::codec::candidates;
 use crate::data::synthetic::Synthetic;
+use crate::interactions::Interactions;
 use crate::models::als::Als;
 use crate::models::bpr::Bpr;
 use crate::models::ease::Ease;
 use crate::models::item_knn::ItemKnn;
 use crate::models::item2item::Item2Item;
 use crate::models::popularity::Popularity;
+use crate::models::recommender::{Recommender, Request};
 use crate::models::similar::Similar;
-use crate::workflow::kind::Kind;
+use crate::workflow::kind::{Context, Kind, StepError};
 
 /// Every kind, in the order of the reference.
 #[rustfmt::skip]
@@ -89,4 +91,24 @@ pub mod data_type {
     pub const REPORT: &str = "report";
     /// A table that compares models.
     pub const COMPARISON: &str = "comparison";
+}
+
+/// What every step of a base model does once it has a model: writes the output `candidates`: the best `n` items of every user with items in `train`, block after
+/// block, with progress.
+fn propose(
+    ctx: &Context<'_>,
+    model: &impl Recommender,
+    train: &Interactions,
+    n: usize,
+    filter_seen: bool,
+) -> Result<(), StepError> {
+    let users = train.users_with_items();
+    let mut writer = candidates::Writer::create(ctx.output("candidates"))?;
+    let request = Request { users: &users, history: train, n, filter_seen };
+    model.recommend(&request, |block| -> Result<(), StepError> {
+        writer.write(&block)?;
+        ctx.progress(block.done as u64, Some(block.total as u64), "users", "");
+        Ok(ctx.check_cancelled()?)
+    })?;
+    Ok(writer.finish()?)
 }
