@@ -118,7 +118,7 @@ impl Vectors {
         if let Some(entry) = column.get(at + AHEAD) {
             // A row in memory that is longer than a few lines is fetched on by the processor itself.
             let before = self.before(entry);
-            before.iter().step_by(8).take(4).for_each(prefetch);
+            before.iter().step_by(8).take(16).for_each(prefetch);
         }
     }
 
