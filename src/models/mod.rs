@@ -9,6 +9,7 @@ pub mod boosting;
 pub mod contract;
 pub mod ease;
 pub mod factors;
+pub mod graph_filter;
 pub mod item2item;
 pub mod item_weights;
 pub mod linear_algebra;

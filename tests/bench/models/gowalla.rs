@@ -1,6 +1,6 @@
 //! Quality on Gowalla, in the split and protocol of the LightGCN papers.
 //!
-//! `models gowalla FOLDER --model ease|als|… [--split validation|test] [--parameter value]…` fits on
+//! `models gowalla FOLDER --model ease|graph_filter|als [--split validation|test] [--parameter value]…` fits on
 //! `FOLDER/train.txt` and prints Recall@20 and NDCG@20 over all users with pairs in the other file, all
 //! items ranked but those of training. `validation` takes the pairs of `valid_lightgcnpp.txt` out of
 //! training and measures on them: parameters are chosen there, `test` is for the last look.
@@ -12,6 +12,7 @@ use std::path::Path;
 use recsys::interactions::Interactions;
 use recsys::models::als::{Als, Solver};
 use recsys::models::ease::Ease;
+use recsys::models::graph_filter::GraphFilter;
 use recsys::models::recommender::{Recommender, Request};
 use recsys::models::weighting::Weighting;
 
@@ -34,6 +35,18 @@ pub fn measure(options: &Options) {
             let default = Ease::default();
             let parameters = Ease {
                 regularization: options.get("regularization", default.regularization),
+                weights_per_item: options.get("weights_per_item", default.weights_per_item),
+                ..default
+            };
+            print(&clock, &parameters.fit(&train, |_| ControlFlow::Continue(())).unwrap(), &train, &truth);
+        }
+        "graph_filter" => {
+            let default = GraphFilter::default();
+            let parameters = GraphFilter {
+                user_exponent: options.get("user_exponent", default.user_exponent),
+                item_exponent: options.get("item_exponent", default.item_exponent),
+                popularity_exponent: options.get("popularity_exponent", default.popularity_exponent),
+                smoothing: options.get("smoothing", default.smoothing),
                 weights_per_item: options.get("weights_per_item", default.weights_per_item),
                 ..default
             };
