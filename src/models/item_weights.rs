@@ -4,6 +4,9 @@
 //! # Shapes
 //! n_items × n_items, one row an item of the history; weights may be negative.
 
+use super::lists::Block;
+use super::recommender::{Request, recommend_by_scores};
+
 /// Weights `B` in compressed sparse rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ItemWeights {
@@ -50,17 +53,33 @@ impl ItemWeights {
         &self.weights
     }
 
-    /// Sums the rows of `history` into `scores`, one an item, where `−∞` stands for an item that no
-    /// weight leads to.
-    pub fn score(&self, history: impl IntoIterator<Item = (u32, f32)>, scores: &mut [f32]) {
-        for (item, value) in history {
+    /// Sums the rows of the items of a history into `scores`, one an item, where `−∞` stands for an item
+    /// that no weight leads to.
+    pub fn score(&self, history: &[u32], scores: &mut [f32]) {
+        for &item in history {
             let (items, weights) = self.row(item as usize);
             for (&item, &weight) in items.iter().zip(weights) {
                 let score = &mut scores[item as usize];
-                *score = if *score == f32::NEG_INFINITY { value * weight } else { *score + value * weight };
+                *score = if *score == f32::NEG_INFINITY { weight } else { *score + weight };
             }
         }
     }
+}
+
+/// [`Recommender::recommend`](super::recommender::Recommender::recommend) for a model of item weights: the
+/// score of an item is the sum of the weights from each item of the history, each once.
+///
+/// # Errors
+/// The error of `emit`.
+pub fn recommend_by_weights<E>(
+    weights: &ItemWeights,
+    request: &Request<'_>,
+    emit: impl FnMut(Block<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let score = |user: u32, scores: &mut [f32]| {
+        weights.score(request.history.row(user as usize).0, scores);
+    };
+    recommend_by_scores(weights.n_items(), request, score, emit)
 }
 
 /// The entries of a row with the `n` largest absolute weights, items rising; equal weights go to the
@@ -85,8 +104,8 @@ mod tests {
     fn scores_are_sums_over_the_history() {
         let weights = ItemWeights::from_rows([vec![(1, 2.0), (2, -1.0)], vec![], vec![(1, 0.5)], vec![]]);
         let mut scores = vec![f32::NEG_INFINITY; 4];
-        weights.score([(0, 1.0), (2, 3.0)], &mut scores);
-        assert_eq!(scores, [f32::NEG_INFINITY, 3.5, -1.0, f32::NEG_INFINITY]);
+        weights.score(&[0, 2], &mut scores);
+        assert_eq!(scores, [f32::NEG_INFINITY, 2.5, -1.0, f32::NEG_INFINITY]);
         assert_eq!(weights.n_items(), 4);
     }
 

@@ -10,6 +10,7 @@ pub mod bpr;
 pub mod contract;
 pub mod ease;
 pub mod factors;
+pub mod graph_filter;
 pub mod item2item;
 pub mod item_knn;
 pub mod item_weights;

@@ -30,11 +30,11 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::interactions::Interactions;
-use crate::models::item_weights::{ItemWeights, largest};
+use crate::models::item_weights::{ItemWeights, largest, recommend_by_weights};
 use crate::models::linear_algebra::Progress;
 use crate::models::linear_algebra::symmetric_tiles::{NoInverse, SymmetricTiles};
 use crate::models::lists::Block;
-use crate::models::recommender::{Recommender, Request, recommend_by_scores};
+use crate::models::recommender::{Recommender, Request};
 
 /// Parameters of the model and of the candidates made with it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -184,10 +184,6 @@ impl Recommender for EaseModel {
         request: &Request<'_>,
         emit: impl FnMut(Block<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let score = |user: u32, scores: &mut [f32]| {
-            let history = request.history.row(user as usize).0;
-            self.weights.score(history.iter().map(|&item| (item, 1.0)), scores);
-        };
-        recommend_by_scores(self.weights.n_items(), request, score, emit)
+        recommend_by_weights(&self.weights, request, emit)
     }
 }

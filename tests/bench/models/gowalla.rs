@@ -1,6 +1,6 @@
 //! Quality on Gowalla, in the split and protocol of the LightGCN papers.
 //!
-//! `models gowalla FOLDER --model ease|als|… [--split validation|test] [--parameter value]…` fits on
+//! `models gowalla FOLDER --model ease|graph_filter|als [--split validation|test] [--parameter value]…` fits on
 //! `FOLDER/train.txt` and prints Recall@20 and NDCG@20 over all users with pairs in the other file, all
 //! items ranked but those of training. `validation` takes the pairs of `valid_lightgcnpp.txt` out of
 //! training and measures on them: parameters are chosen there, `test` is for the last look.
@@ -12,6 +12,7 @@ use std::path::Path;
 use recsys::interactions::Interactions;
 use recsys::models::als::Als;
 use recsys::models::ease::Ease;
+use recsys::models::graph_filter::GraphFilter;
 use recsys::models::recommender::{Recommender, Request};
 use recsys::models::weighting::Weighting;
 
@@ -37,6 +38,10 @@ pub fn measure(options: &Options) {
         }
         "ease" => {
             let parameters: Ease = options.parameters(&Ease::default());
+            print(&clock, &parameters.fit(&train, |_| ControlFlow::Continue(())).unwrap(), &train, &truth);
+        }
+        "graph_filter" => {
+            let parameters: GraphFilter = options.parameters(&GraphFilter::default());
             print(&clock, &parameters.fit(&train, |_| ControlFlow::Continue(())).unwrap(), &train, &truth);
         }
         other => panic!("unknown model {other}"),
