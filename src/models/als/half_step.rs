@@ -14,7 +14,7 @@ use super::gram::gram;
 use super::kernel::BLOCK;
 use super::objective::Objective;
 use super::table::{Chunk, Table, fill};
-use super::{Solver, cg, cholesky};
+use super::{Als, Solver, cg, cholesky, subspace};
 use crate::interactions::Interactions;
 
 /// Interactions in a block of rows, about.
@@ -68,8 +68,7 @@ impl Side {
         table: &mut Table,
         fixed: &Table,
         weights: Objective,
-        solver: Solver,
-        cg_steps: usize,
+        parameters: &Als,
     ) -> Result<Outcome, usize> {
         let mut gram = gram(fixed);
         let fixed_squares = (0..gram.nrows()).map(|i| f64::from(gram[(i, i)])).sum();
@@ -82,14 +81,20 @@ impl Side {
         let sums: Vec<Result<f64, usize>> = tasks
             .into_par_iter()
             .with_max_len(1)
-            .map(|(rows, chunks)| match solver {
+            .map(|(rows, chunks)| match parameters.solver {
                 Solver::Cg => {
-                    let system = cg::System { fixed, gram: &padded, unobserved_weight, steps: cg_steps };
+                    let system =
+                        cg::System { fixed, gram: &padded, unobserved_weight, steps: parameters.cg_steps };
                     Ok(arch.dispatch(CgBlock { side: self, weights, system, rows, chunks }))
                 }
                 Solver::Cholesky => {
                     let system = cholesky::System { fixed, gram: &gram, unobserved_weight };
                     self.exact(weights, system, rows, chunks)
+                }
+                Solver::IalsPlusPlus => {
+                    let block_size = parameters.block_size.min(fixed.n_factors());
+                    let system = subspace::System { fixed, gram: &gram, unobserved_weight, block_size };
+                    self.by_blocks(weights, system, rows, chunks)
                 }
             })
             .collect();
@@ -136,6 +141,25 @@ impl Side {
         chunks: &mut [Chunk],
     ) -> Result<f64, usize> {
         let mut scratch = cholesky::Scratch::new(system.fixed.n_factors());
+        let mut objective = 0.0;
+        for (row, x) in rows.zip(chunks.chunks_exact_mut(system.fixed.n_chunks())) {
+            let (items, confidences) = self.confidences.row(row);
+            if !items.is_empty() {
+                let lambda = weights.regularization(items.len(), system.fixed.n_rows());
+                objective += system.solve(items, confidences, lambda, x, &mut scratch).map_err(|_| row)?;
+            }
+        }
+        Ok(objective)
+    }
+
+    fn by_blocks(
+        &self,
+        weights: Objective,
+        system: subspace::System<'_>,
+        rows: Range<usize>,
+        chunks: &mut [Chunk],
+    ) -> Result<f64, usize> {
+        let mut scratch = subspace::Scratch::new(system.fixed.n_factors(), system.block_size);
         let mut objective = 0.0;
         for (row, x) in rows.zip(chunks.chunks_exact_mut(system.fixed.n_chunks())) {
             let (items, confidences) = self.confidences.row(row);
