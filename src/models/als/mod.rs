@@ -34,6 +34,9 @@
 //! Rendle, Krichene, Zhang, Koren: Revisiting the performance of iALS on item recommendation
 //! benchmarks, RecSys 2022 (`α₀`, `ν`).
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod basis;
 mod cg;
 mod cholesky;
 mod gram;
@@ -41,6 +44,8 @@ mod half_step;
 mod kernel;
 mod loss;
 mod objective;
+mod pages;
+mod portable;
 mod table;
 #[cfg(test)]
 mod tests;
