@@ -35,8 +35,11 @@
 //! Rendle, Krichene, Zhang, Koren: Revisiting the performance of iALS on item recommendation
 //! benchmarks, RecSys 2022 (`α₀`, `ν`).
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 #[cfg(test)]
 mod bad_input_tests;
+mod basis;
 mod cg;
 mod cholesky;
 mod error;
@@ -48,7 +51,9 @@ mod half_step;
 mod kernel;
 mod loss;
 mod objective;
+mod pages;
 mod parameters;
+mod portable;
 mod subspace;
 mod table;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::ops::Range;
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 use rand_pcg::Pcg64;
+use rayon::prelude::*;
 
 use crate::models::factors::Factors;
 
@@ -93,6 +94,25 @@ impl Table {
     #[inline(always)]
     pub fn row(&self, row: usize) -> &[Chunk] {
         &self.chunks[row * self.n_chunks..][..self.n_chunks]
+    }
+
+    /// All padded vectors.
+    pub fn chunks(&self) -> &[Chunk] {
+        &self.chunks
+    }
+
+    /// An upper bound of the Euclidean lengths of the vectors.
+    pub fn longest(&self) -> f32 {
+        let largest = self.chunks.par_chunks(4096).map(|chunks| {
+            let mut largest = [0.0f32; LANES];
+            for chunk in chunks {
+                for (largest, value) in largest.iter_mut().zip(chunk.0) {
+                    *largest = largest.max(value.abs());
+                }
+            }
+            largest.into_iter().fold(0.0, f32::max)
+        });
+        largest.reduce(|| 0.0, f32::max) * (self.n_factors as f32).sqrt()
     }
 
     /// All padded vectors, to be changed.
