@@ -7,7 +7,12 @@ pub mod als;
 pub mod boosting;
 #[cfg(test)]
 pub mod contract;
+pub mod ease;
 pub mod factors;
+pub mod graph_filter;
+pub mod item2item;
+pub mod item_weights;
+pub mod linear_algebra;
 pub mod lists;
 pub mod popularity;
 pub mod recommender;

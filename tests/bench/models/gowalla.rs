@@ -1,6 +1,6 @@
 //! Quality on Gowalla, in the split and protocol of the LightGCN papers.
 //!
-//! `models gowalla FOLDER --model ease|als|… [--split validation|test] [--parameter value]…` fits on
+//! `models gowalla FOLDER --model ease|graph_filter|als [--split validation|test] [--parameter value]…` fits on
 //! `FOLDER/train.txt` and prints Recall@20 and NDCG@20 over all users with pairs in the other file, all
 //! items ranked but those of training. `validation` takes the pairs of `valid_lightgcnpp.txt` out of
 //! training and measures on them: parameters are chosen there, `test` is for the last look.
@@ -10,7 +10,9 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use recsys::interactions::Interactions;
-use recsys::models::als::Als;
+use recsys::models::als::{Als, AlsModel, AlsState};
+use recsys::models::ease::Ease;
+use recsys::models::graph_filter::GraphFilter;
 use recsys::models::recommender::{Recommender, Request};
 use recsys::models::weighting::Weighting;
 
@@ -27,12 +29,29 @@ pub fn measure(options: &Options) {
     let split = options.get("split", "validation".to_owned());
     let (train, truth) = read(options.path(), &split);
     let clock = Clock::start();
-    let model = options.get("model", "als".to_owned());
+    let model = options.get("model", "ease".to_owned());
     match model.as_str() {
+        "ease" => {
+            let parameters: Ease = options.parameters(&Ease::default());
+            print(&clock, &parameters.fit(&train, |_| ControlFlow::Continue(())).unwrap(), &train, &truth);
+        }
+        "graph_filter" => {
+            let parameters: GraphFilter = options.parameters(&GraphFilter::default());
+            print(&clock, &parameters.fit(&train, |_| ControlFlow::Continue(())).unwrap(), &train, &truth);
+        }
         "als" => {
             let start = Als { factors: 256, weighting: Weighting::Binary, ..Als::default() };
-            let parameters = options.parameters(&start);
-            print(&clock, &parameters.fit(&train, |_| ControlFlow::Continue(())).unwrap(), &train, &truth);
+            let parameters: Als = options.parameters(&start);
+            // `--every 2` also looks at the model after every second sweep.
+            let every = options.get("every", usize::MAX);
+            let model = parameters.fit(&train, |sweep| {
+                if sweep.done % every == 0 && sweep.done < sweep.total {
+                    let AlsState { user_factors, item_factors, loss, .. } = sweep.state();
+                    print(&clock, &AlsModel { user_factors, item_factors, loss }, &train, &truth);
+                }
+                ControlFlow::Continue(())
+            });
+            print(&clock, &model.unwrap(), &train, &truth);
         }
         other => panic!("unknown model {other}"),
     }
