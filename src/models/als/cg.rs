@@ -1,20 +1,19 @@
 //! A few steps of conjugate gradients for one row: the fast solver.
 //!
-//! Minimises `φ(x) = xᵀAx − 2bᵀx` from where the row stood, with `A = α₀YᵀY + λI + Σ (c − α₀) y yᵀ` and
-//! `b = Σ c y` over the row's interactions. `A` is never formed: a product with it is a product with
-//! `α₀YᵀY + λI` and a pass over the gathered vectors `y`. The vectors are gathered once into a scratch
-//! that stays in the cache for all passes; only rows too long for it are gathered piece by piece.
+//! Minimises `φ(x) = xᵀAx − 2bᵀx` from where the row stood, with `A = Λ + ρI + Σ (c − α₀) y yᵀ` and
+//! `b = Σ c y` over the row's interactions, in the [`Basis`](super::basis::Basis) where the Gram matrix
+//! `Λ` is diagonal. `A` is never formed: a product with it is a pass over the gathered vectors `y`.
+//! They are gathered once, into a scratch that stays in the cache for all passes; only rows too long
+//! for it are gathered piece by piece. The last step needs its length alone, half a pass.
 //!
-//! `φ` at the end comes free: `φ(x₀) = −(r₀ + b)·x₀`, and a step of length `α` lowers it by `α r·r`.
+//! `φ` at the end comes free: `φ(x₀) = −(r₀ + b)·x₀`, and a step of length `α` lowers it by `α r·z`.
 //!
 //! # Source
 //! Takács, Pilászy, Tikk: Applications of the conjugate gradient method for implicit feedback
 //! collaborative filtering, RecSys 2011.
 
-use pulp::Simd;
-
-use super::kernel::{BLOCK, add_weighted, dot, dots, scale_add};
-use super::table::{Chunk, LANES, Table};
+use super::kernel::{Kernel, TILE};
+use super::table::{Chunk, LANES};
 
 /// Cache that a gathered row may take, in chunks (512 KiB, half of a usual second-level cache).
 const SCRATCH_CHUNKS: usize = 8192;
@@ -22,153 +21,181 @@ const SCRATCH_CHUNKS: usize = 8192;
 const SOLVED: f32 = 1e-20;
 
 /// What all rows of a half-step share.
-#[derive(Clone, Copy)]
-pub struct System<'a> {
-    /// The other side's vectors `Y`.
-    pub fixed: &'a Table,
-    /// `α₀YᵀY`, its rows padded like those of `fixed`, their number to whole blocks.
-    pub gram: &'a [Chunk],
-    /// Confidence `α₀` of a pair never observed.
-    pub unobserved_weight: f32,
+pub struct System<'a, P> {
+    /// The other side's vectors `Y`, scaled, `n_chunks` each.
+    pub gathered: &'a [P],
+    /// The diagonal of `Λ`.
+    pub eigenvalues: &'a [Chunk],
+    /// The scale of `gathered`.
+    pub scale: f32,
+    /// Weight `α₀` of a pair that was never observed.
+    pub unobserved: f32,
     /// Steps a row.
     pub steps: usize,
+}
+
+/// One row to be solved.
+#[derive(Clone, Copy)]
+pub struct Row<'a> {
+    /// Vectors of the other side.
+    pub items: &'a [u32],
+    /// Their confidences `c`.
+    pub confidences: &'a [f32],
+    /// Regularisation `ρ`.
+    pub ridge: f32,
 }
 
 /// Memory that rows use one after the other.
 #[derive(Default)]
 pub struct Scratch {
-    gathered: Vec<Chunk>,
-    confidences: Vec<f32>,
+    tiles: Vec<Chunk>,
+    /// `c − α₀`, zeros in the padding.
+    weights: Vec<Chunk>,
+    confidences: Vec<Chunk>,
+    diagonal: Vec<Chunk>,
     residual: Vec<Chunk>,
     direction: Vec<Chunk>,
     product: Vec<Chunk>,
 }
 
-impl Scratch {
-    /// Copies the vectors of `items`; whole blocks, filled up with zero vectors.
+impl<P: Copy> System<'_, P> {
+    /// Improves the row `x` and returns `φ` there.
     #[inline(always)]
-    fn gather(&mut self, fixed: &Table, items: &[u32], confidences: &[f32]) {
-        let n_padded = items.len().next_multiple_of(BLOCK);
-        self.gathered.resize(n_padded * fixed.n_chunks(), Chunk::ZERO);
-        let (used, padding) = self.gathered.split_at_mut(items.len() * fixed.n_chunks());
-        for (vector, &item) in used.chunks_exact_mut(fixed.n_chunks()).zip(items) {
-            for (chunk, from) in vector.iter_mut().zip(fixed.row(item as usize)) {
-                *chunk = *from;
-            }
-        }
-        padding.fill(Chunk::ZERO);
-        self.confidences.clear();
-        self.confidences.extend_from_slice(confidences);
-        self.confidences.resize(n_padded, 0.0);
-    }
-}
-
-impl System<'_> {
-    /// Improves the row `x` with these interactions and regularisation `λ`, and returns `φ` there.
-    #[inline(always)]
-    pub fn solve<S: Simd>(
+    pub fn solve<K: Kernel<Packed = P>>(
         &self,
-        simd: S,
-        items: &[u32],
-        confidences: &[f32],
-        regularization: f32,
+        kernel: K,
+        row: Row<'_>,
         x: &mut [Chunk],
         scratch: &mut Scratch,
     ) -> f64 {
         let n_chunks = x.len();
-        let piece = (SCRATCH_CHUNKS / n_chunks).max(BLOCK);
-        let gathered_once = items.len() <= piece;
+        let piece = (SCRATCH_CHUNKS / n_chunks).next_multiple_of(TILE).max(TILE);
+        let gathered_once = row.items.len() <= piece;
+        let Scratch { tiles, weights, confidences, diagonal, residual, direction, product } = scratch;
+        let unscaled = 1.0 / self.scale;
 
         // r = b − A x
-        let mut residual = std::mem::take(&mut scratch.residual);
-        self.gram_product(simd, regularization, x, &mut residual);
-        for chunk in &mut residual {
-            for value in &mut chunk.0 {
-                *value = -*value;
+        diagonal.clear();
+        diagonal.extend(self.eigenvalues.iter().map(|chunk| Chunk(chunk.0.map(|value| value + row.ridge))));
+        residual.clear();
+        residual.extend(diagonal.iter().zip(&*x).map(|(d, x)| negated_product(d, x)));
+        let mut b_x = Chunk::ZERO;
+        for (items, values) in row.items.chunks(piece).zip(row.confidences.chunks(piece)) {
+            self.gather(kernel, items, values, n_chunks, tiles, weights, confidences);
+            for ((tile, weights), confidences) in
+                tiles.chunks_exact(TILE * n_chunks).zip(&*weights).zip(&*confidences)
+            {
+                let dots = kernel.dots(tile, x);
+                let mut pull = Chunk::ZERO;
+                for j in 0..TILE {
+                    let dot = dots.0[j] * unscaled;
+                    b_x.0[j] += confidences.0[j] * dot;
+                    pull.0[j] = (confidences.0[j] - weights.0[j] * dot) * unscaled;
+                }
+                kernel.add_weighted(tile, &pull, residual);
             }
         }
-        let mut b_x = 0.0f64;
-        for (items, confidences) in items.chunks(piece).zip(confidences.chunks(piece)) {
-            scratch.gather(self.fixed, items, confidences);
-            b_x += f64::from(scratch.first_pass(simd, self.unobserved_weight, x, &mut residual));
-        }
-        let mut direction = std::mem::take(&mut scratch.direction);
-        direction.clone_from(&residual);
-        let mut product = std::mem::take(&mut scratch.product);
-        let mut squares = dot(simd, &residual, &residual);
-        let mut objective = -f64::from(dot(simd, &residual, x)) - b_x;
+        let b_x: f32 = b_x.0.iter().sum();
+        let mut objective = -f64::from(kernel.dot(residual, x)) - f64::from(b_x);
+        direction.clone_from(residual);
+        let mut squares = kernel.dot(residual, residual);
 
-        for _ in 0..self.steps {
+        for step in 1..=self.steps {
             if squares < SOLVED {
                 break;
             }
-            self.gram_product(simd, regularization, &direction, &mut product);
-            for (items, confidences) in items.chunks(piece).zip(confidences.chunks(piece)) {
+            let last = step == self.steps;
+            product.clear();
+            product.extend(
+                diagonal
+                    .iter()
+                    .zip(&*direction)
+                    .map(|(d, p)| Chunk(std::array::from_fn(|i| d.0[i] * p.0[i]))),
+            );
+            let mut curvature = kernel.dot(product, direction);
+            let mut bend = Chunk::ZERO;
+            for (items, values) in row.items.chunks(piece).zip(row.confidences.chunks(piece)) {
                 if !gathered_once {
-                    scratch.gather(self.fixed, items, confidences);
+                    self.gather(kernel, items, values, n_chunks, tiles, weights, confidences);
                 }
-                scratch.pass(simd, self.unobserved_weight, &direction, &mut product);
+                for (tile, weights) in tiles.chunks_exact(TILE * n_chunks).zip(&*weights) {
+                    let dots = kernel.dots(tile, direction);
+                    let mut pull = Chunk::ZERO;
+                    for j in 0..TILE {
+                        let dot = dots.0[j] * unscaled;
+                        let weighted = weights.0[j] * dot;
+                        bend.0[j] += weighted * dot;
+                        pull.0[j] = weighted * unscaled;
+                    }
+                    if !last {
+                        kernel.add_weighted(tile, &pull, product);
+                    }
+                }
             }
-            let curvature = dot(simd, &direction, &product);
+            curvature += bend.0.iter().sum::<f32>();
             if curvature <= 0.0 {
                 break;
             }
             let length = squares / curvature;
-            scale_add(simd, 1.0, x, length, &direction);
-            scale_add(simd, 1.0, &mut residual, -length, &product);
+            kernel.scale_add(1.0, x, length, direction);
             objective -= f64::from(length) * f64::from(squares);
-            let next_squares = dot(simd, &residual, &residual);
-            scale_add(simd, next_squares / squares, &mut direction, 1.0, &residual);
+            if last {
+                break;
+            }
+            kernel.scale_add(1.0, residual, -length, product);
+            let next_squares = kernel.dot(residual, residual);
+            kernel.scale_add(next_squares / squares, direction, 1.0, residual);
             squares = next_squares;
         }
-        (scratch.residual, scratch.direction, scratch.product) = (residual, direction, product);
         objective
     }
 
-    /// `out ← (α₀YᵀY + λI) vector`.
+    /// Fills tiles with the vectors of `items`; whole tiles, filled up with zero vectors.
     #[inline(always)]
-    fn gram_product<S: Simd>(&self, simd: S, regularization: f32, vector: &[Chunk], out: &mut Vec<Chunk>) {
-        let n_chunks = vector.len();
-        out.clear();
-        out.resize(n_chunks, Chunk::ZERO);
-        scale_add(simd, 0.0, out, regularization, vector);
-        for (block, rows) in self.gram.chunks_exact(BLOCK * n_chunks).enumerate() {
-            let start = block * BLOCK;
-            let (blocks, _) = vector[start / LANES].0.as_chunks::<BLOCK>();
-            add_weighted(simd, rows, blocks[start % LANES / BLOCK], out);
+    #[expect(clippy::too_many_arguments, reason = "parts of one scratch, borrowed apart")]
+    fn gather<K: Kernel<Packed = P>>(
+        &self,
+        kernel: K,
+        items: &[u32],
+        values: &[f32],
+        n_chunks: usize,
+        tiles: &mut Vec<Chunk>,
+        weights: &mut Vec<Chunk>,
+        confidences: &mut Vec<Chunk>,
+    ) {
+        let n_tiles = items.len().div_ceil(TILE);
+        tiles.resize(n_tiles * TILE * n_chunks, Chunk::ZERO);
+        weights.clear();
+        confidences.clear();
+        let row = |item: u32| &self.gathered[item as usize * n_chunks..][..n_chunks];
+        for (at, tile) in tiles.chunks_exact_mut(TILE * n_chunks).enumerate() {
+            let start = at * TILE;
+            let here = &items[start..items.len().min(start + TILE)];
+            for &item in items.iter().skip(start + TILE).take(TILE) {
+                kernel.prefetch(row(item));
+            }
+            for (j, &item) in here.iter().enumerate() {
+                kernel.unpack(row(item), tile, j);
+            }
+            for j in here.len()..TILE {
+                for chunks in tile.chunks_exact_mut(TILE) {
+                    chunks[j] = Chunk::ZERO;
+                }
+            }
+            let (mut weight, mut confidence) = (Chunk::ZERO, Chunk::ZERO);
+            for (j, &value) in values[start..][..here.len()].iter().enumerate() {
+                weight.0[j] = value - self.unobserved;
+                confidence.0[j] = value;
+            }
+            weights.push(weight);
+            confidences.push(confidence);
         }
     }
 }
 
-impl Scratch {
-    /// `out += Σ (c − (c − α₀) y·x) y`; returns `Σ c y·x`.
-    #[inline(always)]
-    fn first_pass<S: Simd>(&self, simd: S, unobserved: f32, x: &[Chunk], out: &mut [Chunk]) -> f32 {
-        let mut b_x = 0.0;
-        let blocks = self.gathered.chunks_exact(BLOCK * x.len());
-        for (rows, confidences) in blocks.zip(self.confidences.as_chunks::<BLOCK>().0) {
-            let dots = dots(simd, rows, x);
-            let mut weights = [0.0; BLOCK];
-            for j in 0..BLOCK {
-                weights[j] = confidences[j] - (confidences[j] - unobserved) * dots[j];
-                b_x += confidences[j] * dots[j];
-            }
-            add_weighted(simd, rows, weights, out);
-        }
-        b_x
-    }
-
-    /// `out += Σ (c − α₀) (y·p) y`.
-    #[inline(always)]
-    fn pass<S: Simd>(&self, simd: S, unobserved: f32, p: &[Chunk], out: &mut [Chunk]) {
-        let blocks = self.gathered.chunks_exact(BLOCK * p.len());
-        for (rows, confidences) in blocks.zip(self.confidences.as_chunks::<BLOCK>().0) {
-            let dots = dots(simd, rows, p);
-            let mut weights = [0.0; BLOCK];
-            for j in 0..BLOCK {
-                weights[j] = (confidences[j] - unobserved) * dots[j];
-            }
-            add_weighted(simd, rows, weights, out);
-        }
-    }
+#[inline(always)]
+fn negated_product(a: &Chunk, b: &Chunk) -> Chunk {
+    Chunk(std::array::from_fn(|i| -a.0[i] * b.0[i]))
 }
+
+const _: () = assert!(TILE == LANES, "one number for each vector of a tile fills a chunk");

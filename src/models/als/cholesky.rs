@@ -48,6 +48,14 @@ impl Scratch {
     }
 }
 
+impl Scratch {
+    /// `A⁻¹ b` for another right-hand side, with the `A` of the row that was solved last.
+    pub fn solve_again(&mut self, b: &mut [f32]) {
+        let column = MatMut::from_column_major_slice_mut(b, self.a.nrows(), 1);
+        llt::solve::solve_in_place(self.a.as_ref(), column, Par::Seq, MemStack::new(&mut self.factorization));
+    }
+}
+
 impl System<'_> {
     /// Sets the row `x` to the minimum of `φ(x) = xᵀAx − 2bᵀx` and returns `φ` there, `−bᵀx`, with
     /// `A = α₀YᵀY + λI + Σ (c − α₀) y yᵀ` and `b = Σ c y`.

@@ -7,20 +7,24 @@
 use std::ops::Range;
 
 use faer::{Mat, Scale};
-use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::basis::Basis;
+use super::cholesky::Singular;
 use super::gram::gram;
-use super::kernel::BLOCK;
+use super::kernel::{Kernel, ROWS, Task, Work, dispatch};
 use super::objective::Objective;
-use super::table::{Chunk, Table, fill};
-use super::{Solver, cg, cholesky};
+use super::pages::Pages;
+use super::table::{Chunk, Table};
+use super::{Als, Solver, cg, cholesky, subspace};
 use crate::interactions::Interactions;
 
 /// Interactions in a block of rows, about.
 const BLOCK_WORK: usize = 8192;
 /// What a row costs besides its interactions, in interactions.
 const ROW_WORK: usize = 32;
+/// Rows that are brought into another basis by one piece of work.
+const TURNED: usize = 512;
 
 /// One side's interactions, cut into blocks of rows once for all sweeps.
 pub struct Side {
@@ -68,32 +72,34 @@ impl Side {
         table: &mut Table,
         fixed: &Table,
         weights: Objective,
-        solver: Solver,
-        cg_steps: usize,
+        parameters: &Als,
     ) -> Result<Outcome, usize> {
         let mut gram = gram(fixed);
         let fixed_squares = (0..gram.nrows()).map(|i| f64::from(gram[(i, i)])).sum();
         gram *= Scale(weights.unobserved_weight);
-        let padded = padded(&gram, fixed.n_chunks());
-        let arch = Arch::new();
         let unobserved_weight = weights.unobserved_weight;
-
-        let tasks: Vec<_> = self.blocks.iter().cloned().zip(self.slices(table)).collect();
-        let sums: Vec<Result<f64, usize>> = tasks
-            .into_par_iter()
-            .with_max_len(1)
-            .map(|(rows, chunks)| match solver {
-                Solver::Cg => {
-                    let system = cg::System { fixed, gram: &padded, unobserved_weight, steps: cg_steps };
-                    Ok(arch.dispatch(CgBlock { side: self, weights, system, rows, chunks }))
-                }
-                Solver::Cholesky => {
-                    let system = cholesky::System { fixed, gram: &gram, unobserved_weight };
-                    self.exact(weights, system, rows, chunks)
-                }
-            })
-            .collect();
-        let objective = sums.into_iter().sum::<Result<f64, usize>>()?;
+        let n_factors = fixed.n_factors();
+        let objective = match parameters.solver {
+            Solver::Cg => {
+                let steps = parameters.cg_steps;
+                dispatch(fixed, Steps { side: self, table, fixed, gram: &gram, weights, steps })
+            }
+            Solver::Cholesky => {
+                let system = cholesky::System { fixed, gram: &gram, unobserved_weight };
+                let scratch = || cholesky::Scratch::new(n_factors);
+                self.by_rows(table, fixed, weights, scratch, |items, confidences, lambda, x, scratch| {
+                    system.solve(items, confidences, lambda, x, scratch)
+                })?
+            }
+            Solver::IalsPlusPlus => {
+                let block_size = parameters.block_size.min(n_factors);
+                let system = subspace::System { fixed, gram: &gram, unobserved_weight, block_size };
+                let scratch = || subspace::Scratch::new(n_factors, block_size);
+                self.by_rows(table, fixed, weights, scratch, |items, confidences, lambda, x, scratch| {
+                    system.solve(items, confidences, lambda, x, scratch)
+                })?
+            }
+        };
         Ok(Outcome { objective, fixed_squares })
     }
 
@@ -128,59 +134,148 @@ impl Side {
         slices
     }
 
-    fn exact(
+    /// Every row by `solve(items, confidences, λ, row, scratch)`; gives `Σ φ`.
+    fn by_rows<S>(
         &self,
+        table: &mut Table,
+        fixed: &Table,
         weights: Objective,
-        system: cholesky::System<'_>,
-        rows: Range<usize>,
-        chunks: &mut [Chunk],
+        scratch: impl Fn() -> S + Sync,
+        solve: impl Fn(&[u32], &[f32], f32, &mut [Chunk], &mut S) -> Result<f64, Singular> + Sync,
     ) -> Result<f64, usize> {
-        let mut scratch = cholesky::Scratch::new(system.fixed.n_factors());
-        let mut objective = 0.0;
-        for (row, x) in rows.zip(chunks.chunks_exact_mut(system.fixed.n_chunks())) {
-            let (items, confidences) = self.confidences.row(row);
-            if !items.is_empty() {
-                let lambda = weights.regularization(items.len(), system.fixed.n_rows());
-                objective += system.solve(items, confidences, lambda, x, &mut scratch).map_err(|_| row)?;
-            }
-        }
-        Ok(objective)
+        let tasks: Vec<_> = self.blocks.iter().cloned().zip(self.slices(table)).collect();
+        let sums: Vec<Result<f64, usize>> = tasks
+            .into_par_iter()
+            .with_max_len(1)
+            .map(|(rows, chunks)| {
+                let mut scratch = scratch();
+                let mut objective = 0.0;
+                for (row, x) in rows.zip(chunks.chunks_exact_mut(fixed.n_chunks())) {
+                    let (items, confidences) = self.confidences.row(row);
+                    if !items.is_empty() {
+                        let lambda = weights.regularization(items.len(), fixed.n_rows());
+                        objective += solve(items, confidences, lambda, x, &mut scratch).map_err(|_| row)?;
+                    }
+                }
+                Ok(objective)
+            })
+            .collect();
+        sums.into_iter().sum()
     }
 }
 
-/// `gram` with its rows padded to whole chunks and their number to whole blocks.
-fn padded(gram: &Mat<f32>, n_chunks: usize) -> Vec<Chunk> {
-    let n_factors = gram.nrows();
-    let mut rows = vec![Chunk::ZERO; n_factors.next_multiple_of(BLOCK) * n_chunks];
-    for (i, row) in rows.chunks_exact_mut(n_chunks).take(n_factors).enumerate() {
-        fill(row, (0..n_factors).map(|j| gram[(i, j)]));
-    }
-    rows
+/// A half-step by [`cg`]; gives `Σ φ`.
+struct Steps<'a> {
+    side: &'a Side,
+    table: &'a mut Table,
+    fixed: &'a Table,
+    gram: &'a Mat<f32>,
+    weights: Objective,
+    steps: usize,
 }
 
-/// A block of rows for [`cg`], compiled for each instruction set.
-struct CgBlock<'a> {
+impl Work for Steps<'_> {
+    type Output = f64;
+
+    fn with<K: Kernel>(self, kernel: K) -> f64 {
+        let longest = self.fixed.longest();
+        let Some(basis) = Basis::new(self.gram, longest, K::PACKED_LENGTH) else { return f64::NAN };
+        let gathered = pack(kernel, self.fixed, &basis);
+        let system = cg::System {
+            gathered: &gathered,
+            eigenvalues: &basis.eigenvalues,
+            scale: basis.scale,
+            unobserved: self.weights.unobserved_weight,
+            steps: self.steps,
+        };
+        let n_columns = self.fixed.n_rows();
+        let tasks: Vec<_> = self.side.blocks.iter().cloned().zip(self.side.slices(self.table)).collect();
+        let sums: Vec<f64> = tasks
+            .into_par_iter()
+            .with_max_len(1)
+            .map(|(rows, chunks)| {
+                let (side, weights, basis, system) = (self.side, self.weights, &basis, &system);
+                kernel.enter(Block { side, weights, n_columns, basis, system, rows, chunks })
+            })
+            .collect();
+        sums.into_iter().sum()
+    }
+}
+
+/// A block of rows for [`cg`].
+struct Block<'a, P> {
     side: &'a Side,
     weights: Objective,
-    system: cg::System<'a>,
+    n_columns: usize,
+    basis: &'a Basis,
+    system: &'a cg::System<'a, P>,
     rows: Range<usize>,
     chunks: &'a mut [Chunk],
 }
 
-impl WithSimd for CgBlock<'_> {
+impl<K: Kernel> Task<K> for Block<'_, K::Packed> {
     type Output = f64;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> f64 {
+    fn run(self, kernel: K) -> f64 {
+        let n_chunks = self.basis.eigenvalues.len();
+        turn(kernel, self.chunks, &self.basis.solved_in, n_chunks);
         let mut scratch = cg::Scratch::default();
         let mut objective = 0.0;
-        for (row, x) in self.rows.zip(self.chunks.chunks_exact_mut(self.system.fixed.n_chunks())) {
+        for (row, x) in self.rows.zip(self.chunks.chunks_exact_mut(n_chunks)) {
             let (items, confidences) = self.side.confidences.row(row);
             if !items.is_empty() {
-                let lambda = self.weights.regularization(items.len(), self.system.fixed.n_rows());
-                objective += self.system.solve(simd, items, confidences, lambda, x, &mut scratch);
+                let ridge = self.weights.regularization(items.len(), self.n_columns);
+                let row = cg::Row { items, confidences, ridge };
+                objective += self.system.solve(kernel, row, x, &mut scratch);
             }
         }
+        turn(kernel, self.chunks, &self.basis.solved_out, n_chunks);
         objective
+    }
+}
+
+/// Multiplies every vector with `matrix`, in its place.
+#[inline(always)]
+fn turn<K: Kernel>(kernel: K, vectors: &mut [Chunk], matrix: &[Chunk], n_chunks: usize) {
+    let mut rows = vec![Chunk::ZERO; ROWS * n_chunks];
+    let mut turned = rows.clone();
+    for vectors in vectors.chunks_mut(ROWS * n_chunks) {
+        rows[..vectors.len()].copy_from_slice(vectors);
+        kernel.transform(&rows, matrix, &mut turned);
+        vectors.copy_from_slice(&turned[..vectors.len()]);
+    }
+}
+
+/// The vectors of `table` in the basis, as they are gathered.
+fn pack<K: Kernel>(kernel: K, table: &Table, basis: &Basis) -> Pages<K::Packed> {
+    let mut packed = Pages::new(table.chunks().len(), kernel.pack(&Chunk::ZERO, 0));
+    let length = TURNED * table.n_chunks();
+    let pieces = packed.par_chunks_mut(length).zip(table.chunks().par_chunks(length)).enumerate();
+    pieces.for_each(|(piece, (packed, vectors))| {
+        kernel.enter(Pack { vectors, basis, packed, start: piece * length });
+    });
+    packed
+}
+
+/// A piece of work of [`pack`].
+struct Pack<'a, P> {
+    vectors: &'a [Chunk],
+    basis: &'a Basis,
+    packed: &'a mut [P],
+    start: usize,
+}
+
+impl<K: Kernel> Task<K> for Pack<'_, K::Packed> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, kernel: K) {
+        let n_chunks = self.basis.eigenvalues.len();
+        let mut turned = self.vectors.to_vec();
+        turn(kernel, &mut turned, &self.basis.fixed_in, n_chunks);
+        for (at, (packed, chunk)) in self.packed.iter_mut().zip(&turned).enumerate() {
+            *packed = kernel.pack(chunk, self.start + at);
+        }
     }
 }

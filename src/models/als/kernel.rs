@@ -1,128 +1,107 @@
-//! The two inner loops of the solver, on blocks of eight vectors, with the SIMD of the machine.
+//! The inner loops of the solvers: what a kernel must do, and the choice of one for this machine.
 //!
-//! A row-solve does little else than products of a gathered block with a vector, from both sides.
-//! Eight rows at once give eight independent chains of multiply-adds for the products from the
-//! right, and eight terms per load and store for the products from the left.
+//! A row-solve does little else than products of gathered vectors with one vector, from both sides.
+//! The gathered vectors lie in tiles of [`TILE`] vectors, chunk after chunk: the first chunk of all of
+//! them, then the second chunk of all of them. Loops over a tile then run over constant distances,
+//! whatever the length of a vector, and many independent sums are in flight.
+//!
+//! Two kernels exist: `avx512` (intrinsics, vectors gathered as 16-bit floats) and `portable` (any
+//! vector unit, by `pulp`). They differ in rounding only; a machine always takes the same one.
 
-use pulp::Simd;
+use pulp::{Arch, Simd, WithSimd};
 
-use super::table::Chunk;
+#[cfg(target_arch = "x86_64")]
+use super::avx512::{Avx512, Half};
+use super::portable::Portable;
+use super::table::{Chunk, Table};
 
-/// Vectors in a block.
-pub const BLOCK: usize = 8;
+/// Vectors in a tile.
+pub const TILE: usize = 16;
 
-/// `out[j] = rows[j] · vector` for a block of rows.
-#[inline(always)]
-pub fn dots<S: Simd>(simd: S, rows: &[Chunk], vector: &[Chunk]) -> [f32; BLOCK] {
-    let rows = split(rows, vector.len());
-    let mut sums = [simd.splat_f32s(0.0); BLOCK];
-    for c in 0..vector.len() {
-        let (vector, _) = S::as_simd_f32s(&vector[c].0);
-        for j in 0..BLOCK {
-            let (row, _) = S::as_simd_f32s(&rows[j][c].0);
-            for v in 0..vector.len() {
-                sums[j] = simd.mul_add_e_f32s(row[v], vector[v], sums[j]);
-            }
+/// What the solvers ask of a vector unit. Slices of chunks are vectors of equal numbers of chunks.
+pub trait Kernel: Copy + Send + Sync {
+    /// A chunk as the gather table holds it.
+    type Packed: Copy + Send + Sync;
+    /// The power of two just above the lengths of packed vectors; none when any length will do.
+    const PACKED_LENGTH: Option<i32>;
+
+    /// Does the work with the instructions of this kernel.
+    fn enter<T: Task<Self>>(self, task: T) -> T::Output;
+
+    /// The chunk at place `at` of the gather table.
+    fn pack(self, chunk: &Chunk, at: usize) -> Self::Packed;
+
+    /// Writes a packed vector into place `at` of a tile.
+    fn unpack(self, packed: &[Self::Packed], tile: &mut [Chunk], at: usize);
+
+    /// Asks for a packed vector to be in the cache soon.
+    fn prefetch(self, packed: &[Self::Packed]);
+
+    /// `out[j] = tile[j] · vector`.
+    fn dots(self, tile: &[Chunk], vector: &[Chunk]) -> Chunk;
+
+    /// `out += Σ_j weights[j] · tile[j]`.
+    fn add_weighted(self, tile: &[Chunk], weights: &Chunk, out: &mut [Chunk]);
+
+    /// `a · b`.
+    fn dot(self, a: &[Chunk], b: &[Chunk]) -> f32;
+
+    /// `out ← scale · out + factor · vector`.
+    fn scale_add(self, scale: f32, out: &mut [Chunk], factor: f32, vector: &[Chunk]);
+
+    /// `out[r] = rows[r] · matrix` for [`ROWS`] vectors, one after the other; `matrix` has as many rows
+    /// as `rows` has numbers to a vector.
+    fn transform(self, rows: &[Chunk], matrix: &[Chunk], out: &mut [Chunk]);
+}
+
+/// Vectors that [`Kernel::transform`] takes at once.
+pub const ROWS: usize = 8;
+
+/// Work for one thread, compiled with the instructions of its kernel.
+pub trait Task<K> {
+    /// What comes out.
+    type Output;
+
+    /// Does the work. To be marked `#[inline(always)]`: only then it gets the instructions.
+    fn run(self, kernel: K) -> Self::Output;
+}
+
+/// Work of many threads, whose parts [enter](Kernel::enter) the kernel.
+pub trait Work {
+    /// What comes out.
+    type Output;
+
+    /// Does the work with this kernel.
+    fn with<K: Kernel>(self, kernel: K) -> Self::Output;
+}
+
+/// Bytes of a gather table of 32-bit floats that the second-level cache holds: a larger one is worth
+/// its rounding to 16 bits.
+const CACHED: usize = 1 << 20;
+
+/// Does the work with the best kernel of this machine for gathering from `table`.
+pub fn dispatch<W: Work>(table: &Table, work: W) -> W::Output {
+    #[cfg(target_arch = "x86_64")]
+    if size_of_val(table.chunks()) > CACHED {
+        if let Some(kernel) = Avx512::<Half>::detect() {
+            return work.with(kernel);
         }
+    } else if let Some(kernel) = Avx512::<Chunk>::detect() {
+        return work.with(kernel);
     }
-    let mut out = [0.0; BLOCK];
-    for j in 0..BLOCK {
-        out[j] = simd.reduce_sum_f32s(sums[j]);
-    }
-    out
+    dispatch_portable(work)
 }
 
-/// `out += Σ_j weights[j] · rows[j]` for a block of rows.
-#[inline(always)]
-pub fn add_weighted<S: Simd>(simd: S, rows: &[Chunk], weights: [f32; BLOCK], out: &mut [Chunk]) {
-    let rows = split(rows, out.len());
-    for c in 0..out.len() {
-        let (out, _) = S::as_mut_simd_f32s(&mut out[c].0);
-        for v in 0..out.len() {
-            let mut sum = out[v];
-            for j in 0..BLOCK {
-                let (row, _) = S::as_simd_f32s(&rows[j][c].0);
-                sum = simd.mul_add_e_f32s(simd.splat_f32s(weights[j]), row[v], sum);
-            }
-            out[v] = sum;
-        }
-    }
-}
-
-/// The rows of a block, each a slice of its own, so that the loops over chunks need no bounds checks.
-#[inline(always)]
-fn split(rows: &[Chunk], n: usize) -> [&[Chunk]; BLOCK] {
-    [
-        &rows[..n],
-        &rows[n..2 * n],
-        &rows[2 * n..3 * n],
-        &rows[3 * n..4 * n],
-        &rows[4 * n..5 * n],
-        &rows[5 * n..6 * n],
-        &rows[6 * n..7 * n],
-        &rows[7 * n..8 * n],
-    ]
-}
-
-/// `a · b`.
-#[inline(always)]
-pub fn dot<S: Simd>(simd: S, a: &[Chunk], b: &[Chunk]) -> f32 {
-    let mut sum = simd.splat_f32s(0.0);
-    for (a, b) in a.iter().zip(b) {
-        let ((a, _), (b, _)) = (S::as_simd_f32s(&a.0), S::as_simd_f32s(&b.0));
-        for (&a, &b) in a.iter().zip(b) {
-            sum = simd.mul_add_e_f32s(a, b, sum);
-        }
-    }
-    simd.reduce_sum_f32s(sum)
-}
-
-/// `out ← scale · out + factor · vector`.
-#[inline(always)]
-pub fn scale_add<S: Simd>(simd: S, scale: f32, out: &mut [Chunk], factor: f32, vector: &[Chunk]) {
-    let (scale, factor) = (simd.splat_f32s(scale), simd.splat_f32s(factor));
-    for (out, vector) in out.iter_mut().zip(vector) {
-        let ((out, _), (vector, _)) = (S::as_mut_simd_f32s(&mut out.0), S::as_simd_f32s(&vector.0));
-        for (out, &vector) in out.iter_mut().zip(vector) {
-            *out = simd.mul_add_e_f32s(factor, vector, simd.mul_f32s(scale, *out));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use pulp::{Arch, WithSimd};
-
-    use super::*;
-
-    struct Both<'a>(&'a [Chunk], &'a [Chunk], &'a mut [Chunk]);
-
-    impl WithSimd for Both<'_> {
-        type Output = [f32; BLOCK];
+/// Does the work with the kernel of every machine.
+pub fn dispatch_portable<W: Work>(work: W) -> W::Output {
+    struct Pulp<W>(W);
+    impl<W: Work> WithSimd for Pulp<W> {
+        type Output = W::Output;
 
         #[inline(always)]
-        fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
-            let dots = dots(simd, self.0, self.1);
-            add_weighted(simd, self.0, dots, self.2);
-            dots
+        fn with_simd<S: Simd>(self, simd: S) -> W::Output {
+            self.0.with(Portable(simd))
         }
     }
-
-    #[test]
-    fn blocks_agree_with_plain_loops() {
-        let rows: Vec<Chunk> =
-            (0..16).map(|r| Chunk(std::array::from_fn(|c| ((r * 5 + c * 3) % 7) as f32))).collect();
-        let vector = [Chunk(std::array::from_fn(|c| c as f32)), Chunk([2.0; 16])];
-        let mut out = [Chunk([1.0; 16]); 2];
-        let dots = Arch::new().dispatch(Both(&rows, &vector, &mut out));
-        let mut expected = [Chunk([1.0; 16]); 2];
-        for (row, &dot) in rows.chunks_exact(2).zip(&dots) {
-            let plain: f32 = (0..32).map(|i| row[i / 16].0[i % 16] * vector[i / 16].0[i % 16]).sum();
-            assert_eq!(dot, plain);
-            for i in 0..32 {
-                expected[i / 16].0[i % 16] += dot * row[i / 16].0[i % 16];
-            }
-        }
-        assert_eq!(out, expected);
-    }
+    Arch::new().dispatch(Pulp(work))
 }

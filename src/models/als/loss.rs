@@ -15,9 +15,7 @@ use crate::interactions::Interactions;
 /// # Errors
 /// When a confidence leaves the range of f32.
 pub fn loss(parameters: &Als, interactions: &Interactions, model: &AlsModel) -> Result<f64, AlsError> {
-    let confidences = parameters.weighting.confidences(interactions, parameters.alpha).map_err(|source| {
-        AlsError::Confidence { alpha: parameters.alpha, weighting: parameters.weighting.name(), source }
-    })?;
+    let confidences = parameters.confidences(interactions)?;
     let (users, items) = (&model.user_factors, &model.item_factors);
     let weights = Objective::of(parameters);
     let unobserved = f64::from(weights.unobserved_weight);

@@ -1,7 +1,11 @@
 //! A factor table as the solver wants it: rows padded with zeros to whole cache lines.
 
+use std::ops::Range;
+
 use rand::{RngExt, SeedableRng};
+use rand_distr::StandardNormal;
 use rand_pcg::Pcg64;
+use rayon::prelude::*;
 
 use crate::models::factors::Factors;
 
@@ -33,13 +37,20 @@ impl Table {
         Self { n_factors, n_chunks, chunks: vec![Chunk::ZERO; n_rows * n_chunks] }
     }
 
-    /// Uniform numbers in `[0, 0.01)` in the rows that have interactions, zeros in the others.
-    pub fn random(row_starts: &[usize], n_factors: usize, seed: u64, stream: u64) -> Self {
+    /// Random numbers in the rows that have interactions, zeros in the others: uniform in `[0, 0.01)`
+    /// for `length` 0, else normal with mean 0 and such a variance that `length` is the root of the
+    /// expected squared length of a row.
+    pub fn random(row_starts: &[usize], n_factors: usize, length: f64, seed: u64, stream: u64) -> Self {
         let mut table = Self::zeros(row_starts.len() - 1, n_factors);
         let mut random = Pcg64::seed_from_u64(seed ^ stream.rotate_left(32));
+        let deviation = (length / (n_factors as f64).sqrt()) as f32;
+        let mut next = || match length {
+            0.0 => random.random::<f32>() * 0.01,
+            _ => deviation * random.sample::<f32, _>(StandardNormal),
+        };
         for (row, bounds) in row_starts.windows(2).enumerate() {
             if bounds[0] < bounds[1] {
-                let values = (0..n_factors).map(|_| random.random::<f32>() * 0.01);
+                let values = (0..n_factors).map(|_| next());
                 fill(&mut table.chunks[row * table.n_chunks..][..table.n_chunks], values);
             }
         }
@@ -85,6 +96,25 @@ impl Table {
         &self.chunks[row * self.n_chunks..][..self.n_chunks]
     }
 
+    /// All padded vectors.
+    pub fn chunks(&self) -> &[Chunk] {
+        &self.chunks
+    }
+
+    /// An upper bound of the Euclidean lengths of the vectors.
+    pub fn longest(&self) -> f32 {
+        let largest = self.chunks.par_chunks(4096).map(|chunks| {
+            let mut largest = [0.0f32; LANES];
+            for chunk in chunks {
+                for (largest, value) in largest.iter_mut().zip(chunk.0) {
+                    *largest = largest.max(value.abs());
+                }
+            }
+            largest.into_iter().fold(0.0, f32::max)
+        });
+        largest.reduce(|| 0.0, f32::max) * (self.n_factors as f32).sqrt()
+    }
+
     /// All padded vectors, to be changed.
     pub fn chunks_mut(&mut self) -> &mut [Chunk] {
         &mut self.chunks
@@ -92,11 +122,17 @@ impl Table {
 
     /// Appends a vector without its padding.
     pub fn extend_row(&self, row: usize, values: &mut Vec<f32>) {
-        let mut n_left = self.n_factors;
-        for chunk in self.row(row) {
-            let n_here = n_left.min(LANES);
-            values.extend_from_slice(&chunk.0[..n_here]);
-            n_left -= n_here;
+        self.extend_part(row, 0..self.n_factors, values);
+    }
+
+    /// Appends some numbers of a vector.
+    pub fn extend_part(&self, row: usize, part: Range<usize>, values: &mut Vec<f32>) {
+        let row = self.row(row);
+        let mut at = part.start;
+        while at < part.end {
+            let end = part.end.min((at / LANES + 1) * LANES);
+            values.extend_from_slice(&row[at / LANES].0[at % LANES..][..end - at]);
+            at = end;
         }
     }
 }
@@ -118,12 +154,24 @@ mod tests {
         assert_eq!(table.n_chunks(), 2);
         assert_eq!(table.row(1)[1].0[..2], [33.0, 0.0]);
         assert_eq!(table.to_factors(), factors);
+        let mut part = Vec::new();
+        table.extend_part(0, 14..17, &mut part);
+        assert_eq!(part, [14.0, 15.0, 16.0]);
     }
 
     #[test]
     fn rows_without_interactions_start_at_zero() {
-        let table = Table::random(&[0, 2, 2, 3], 3, 7, 0).to_factors();
+        let table = Table::random(&[0, 2, 2, 3], 3, 0.0, 7, 0).to_factors();
         assert_eq!(table.nonzero_rows().collect::<Vec<_>>(), [0, 2]);
         assert!(table.values().iter().all(|value| (0.0..0.01).contains(value)));
+    }
+
+    #[test]
+    fn a_random_start_has_the_length_asked_for() {
+        let starts: Vec<usize> = (0..=1000).collect();
+        let table = Table::random(&starts, 20, 3.0, 7, 0).to_factors();
+        let squares: f32 = table.values().iter().map(|value| value * value).sum();
+        assert!((squares / 9000.0 - 1.0).abs() < 0.05, "{squares}");
+        assert!(table.values().iter().sum::<f32>().abs() < 500.0);
     }
 }

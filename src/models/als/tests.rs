@@ -1,10 +1,14 @@
 //! By objective, by identity (the normal equations) and by reproducibility.
 
+use std::ops::ControlFlow;
+
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
 use super::*;
+use crate::interactions::Interactions;
 use crate::models::contract::assert_recommender;
+use crate::models::weighting::Weighting;
 
 /// Users with tastes: each prefers items of its own residue class.
 fn tastes(n_users: u32, n_items: u32, seed: u64) -> Interactions {
@@ -33,11 +37,18 @@ fn fit(parameters: &Als, interactions: &Interactions) -> (AlsModel, Vec<f64>) {
 #[test]
 fn a_sweep_never_raises_the_objective_whatever_the_solver_and_weighting() {
     let interactions = tastes(120, 90, 1);
-    for solver in [Solver::Cg, Solver::Cholesky] {
+    for solver in [Solver::Cg, Solver::Cholesky, Solver::IalsPlusPlus] {
         for weighting in [Weighting::Linear, Weighting::Log, Weighting::Bm25, Weighting::Binary] {
             for alpha in [0.3, 1.0, 20.0] {
-                let parameters =
-                    Als { factors: 7, iterations: 8, solver, weighting, alpha, ..Als::default() };
+                let parameters = Als {
+                    factors: 7,
+                    block_size: 3,
+                    iterations: 8,
+                    solver,
+                    weighting,
+                    alpha,
+                    ..Als::default()
+                };
                 let (_, losses) = fit(&parameters, &interactions);
                 for pair in losses.windows(2) {
                     assert!(pair[1] <= pair[0] * (1.0 + 1e-6), "{parameters:?}: {losses:?}");
@@ -50,9 +61,18 @@ fn a_sweep_never_raises_the_objective_whatever_the_solver_and_weighting() {
 #[test]
 fn the_loss_of_a_sweep_is_the_loss_of_the_factors() {
     let interactions = tastes(130, 70, 2);
-    for (solver, factors) in [(Solver::Cg, 16), (Solver::Cg, 37), (Solver::Cholesky, 20)] {
-        let parameters =
-            Als { factors, solver, iterations: 3, alpha: 5.0, regularization: 0.7, ..Als::default() };
+    for (solver, factors) in
+        [(Solver::Cg, 16), (Solver::Cg, 37), (Solver::Cholesky, 20), (Solver::IalsPlusPlus, 20)]
+    {
+        let parameters = Als {
+            factors,
+            block_size: 8,
+            solver,
+            iterations: 3,
+            alpha: 5.0,
+            regularization: 0.7,
+            ..Als::default()
+        };
         let scaled = Als {
             regularization: 0.01,
             regularization_exponent: 1.0,
@@ -166,7 +186,7 @@ fn many_cg_steps_reach_the_exact_solution() {
 #[test]
 fn the_bits_do_not_depend_on_the_thread_count() {
     let interactions = tastes(300, 400, 6);
-    for solver in [Solver::Cg, Solver::Cholesky] {
+    for solver in [Solver::Cg, Solver::Cholesky, Solver::IalsPlusPlus] {
         let parameters = Als { factors: 20, iterations: 2, solver, ..Als::default() };
         let with_threads = |n_threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
@@ -239,4 +259,97 @@ fn what_cannot_be_fitted_is_said() {
 fn it_keeps_the_contract_of_a_recommender() {
     let parameters = Als { factors: 3, iterations: 20, alpha: 2.0, regularization: 1.0, ..Als::default() };
     assert_recommender(|board| fit(&parameters, board).0);
+}
+
+#[test]
+fn a_fit_resumed_from_a_state_has_the_bits_of_one_without_a_break() {
+    let interactions = tastes(60, 50, 10);
+    for solver in [Solver::Cg, Solver::Cholesky, Solver::IalsPlusPlus] {
+        let parameters = Als { factors: 17, block_size: 5, iterations: 5, solver, ..Als::default() };
+        let mut states = Vec::new();
+        let whole = parameters.fit(&interactions, |sweep| {
+            states.push(sweep.state());
+            ControlFlow::Continue(())
+        });
+        let whole = whole.unwrap();
+        for state in states {
+            let done = state.done;
+            let mut sweeps = Vec::new();
+            let resumed = parameters.fit_from(&interactions, Some(state), |sweep| {
+                sweeps.push(sweep.done);
+                ControlFlow::Continue(())
+            });
+            assert_eq!(resumed.unwrap(), whole, "{solver:?} after {done}");
+            assert_eq!(sweeps, (done + 1..=5).collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn a_state_of_another_fit_is_refused() {
+    let interactions = tastes(20, 15, 11);
+    let parameters = Als { factors: 3, ..Als::default() };
+    let state = |n_users: usize, n_factors: usize, value: f32| AlsState {
+        done: 1,
+        loss: 0.5,
+        user_factors: Factors::new(n_users, n_factors, vec![value; n_users * n_factors]),
+        item_factors: Factors::new(15, n_factors, vec![value; 15 * n_factors]),
+    };
+    let refused = |state: AlsState| {
+        let outcome = parameters.fit_from(&interactions, Some(state), |_| ControlFlow::Continue(()));
+        outcome.unwrap_err().to_string()
+    };
+    assert!(refused(state(21, 3, 1.0)).contains("21 users × 15 items with 3 factors"));
+    assert!(refused(state(20, 4, 1.0)).contains("20 users × 15 items with 4 factors"));
+    assert!(refused(state(20, 3, f32::NAN)).contains("not finite"));
+}
+
+#[test]
+fn the_fit_ends_when_the_loss_hardly_falls() {
+    let interactions = tastes(60, 50, 12);
+    let parameters = Als { factors: 4, iterations: 200, tolerance: 1e-3, ..Als::default() };
+    let (model, losses) = fit(&parameters, &interactions);
+    let falls: Vec<f64> = losses.windows(2).map(|two| 1.0 - two[1] / two[0]).collect();
+    let (last, others) = falls.split_last().unwrap();
+    assert!(losses.len() < 200 && *last < 1e-3 && others.iter().all(|fall| *fall >= 1e-3), "{falls:?}");
+    assert_eq!(model.loss, *losses.last().unwrap());
+}
+
+#[test]
+fn published_settings_rank_as_the_published_objective() {
+    // Rendle's objective, minimised by its own normal equations in f64 from our solution: a solution of
+    // ours is a fixed point, up to the scale.
+    let interactions = tastes(40, 30, 14);
+    let (alpha0, lambda, exponent) = (0.3, 0.02, 1.0);
+    let parameters = Als {
+        factors: 4,
+        iterations: 400,
+        weighting: Weighting::Binary,
+        alpha: 1.0 + alpha0,
+        unobserved_weight: alpha0,
+        regularization: (1.0 + alpha0) * lambda,
+        regularization_exponent: exponent,
+        solver: Solver::Cholesky,
+        ..Als::default()
+    };
+    let (model, _) = fit(&parameters, &interactions);
+    let scale = 1.0 / (1.0 + alpha0).sqrt();
+    let score = |a: &[f32], b: &[f32]| -> f64 {
+        scale * scale * a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>()
+    };
+    for user in 0..40 {
+        let x = model.user_factors.row(user);
+        let (items, _) = interactions.row(user);
+        let weight = lambda * (items.len() as f64 + alpha0 * 30.0).powf(exponent);
+        for k in 0..4 {
+            let mut gradient = weight * scale * f64::from(x[k]);
+            for item in 0..30 {
+                let y = model.item_factors.row(item as usize);
+                let score = score(x, y);
+                let observed = if items.binary_search(&item).is_ok() { score - 1.0 } else { 0.0 };
+                gradient += (observed + alpha0 * score) * scale * f64::from(y[k]);
+            }
+            assert!(gradient.abs() < 1e-3, "user {user}, factor {k}: {gradient}");
+        }
+    }
 }

@@ -2,27 +2,16 @@
 
 use std::ops::ControlFlow;
 
-use recsys::models::als::{Als, Solver};
+use recsys::models::als::Als;
 
 use crate::clock::{Clock, answer, next_round};
 use crate::options::Options;
 
-/// `--factors 64 --solver cg|cholesky --alpha 10 --regularization 1`
+/// `--factors 64 --solver cg|cholesky|ials++ --alpha 10 --regularization 1`, or any parameter of the model.
 pub fn race(options: &Options) {
     let interactions = options.interactions();
-    let solver = match options.get("solver", "cg".to_owned()).as_str() {
-        "cg" => Solver::Cg,
-        "cholesky" => Solver::Cholesky,
-        other => panic!("unknown solver {other}"),
-    };
-    let parameters = Als {
-        factors: options.get("factors", 64),
-        iterations: 1000,
-        alpha: options.get("alpha", 10.0),
-        regularization: options.get("regularization", 1.0),
-        solver,
-        ..Als::default()
-    };
+    let start = Als { iterations: 1000, alpha: 10.0, regularization: 1.0, ..Als::default() };
+    let parameters: Als = options.parameters(&start);
     // The first sweep cannot be told from the preparation, so it stands for both.
     let mut clock = Clock::start();
     let model = parameters.fit(&interactions, |sweep| {

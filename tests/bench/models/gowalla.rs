@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use recsys::interactions::Interactions;
-use recsys::models::als::Als;
+use recsys::models::als::{Als, AlsModel, AlsState};
 use recsys::models::ease::Ease;
 use recsys::models::graph_filter::GraphFilter;
 use recsys::models::recommender::{Recommender, Request};
@@ -29,13 +29,8 @@ pub fn measure(options: &Options) {
     let split = options.get("split", "validation".to_owned());
     let (train, truth) = read(options.path(), &split);
     let clock = Clock::start();
-    let model = options.get("model", "als".to_owned());
+    let model = options.get("model", "ease".to_owned());
     match model.as_str() {
-        "als" => {
-            let start = Als { factors: 256, weighting: Weighting::Binary, ..Als::default() };
-            let parameters = options.parameters(&start);
-            print(&clock, &parameters.fit(&train, |_| ControlFlow::Continue(())).unwrap(), &train, &truth);
-        }
         "ease" => {
             let parameters: Ease = options.parameters(&Ease::default());
             print(&clock, &parameters.fit(&train, |_| ControlFlow::Continue(())).unwrap(), &train, &truth);
@@ -43,6 +38,20 @@ pub fn measure(options: &Options) {
         "graph_filter" => {
             let parameters: GraphFilter = options.parameters(&GraphFilter::default());
             print(&clock, &parameters.fit(&train, |_| ControlFlow::Continue(())).unwrap(), &train, &truth);
+        }
+        "als" => {
+            let start = Als { factors: 256, weighting: Weighting::Binary, ..Als::default() };
+            let parameters: Als = options.parameters(&start);
+            // `--every 2` also looks at the model after every second sweep.
+            let every = options.get("every", usize::MAX);
+            let model = parameters.fit(&train, |sweep| {
+                if sweep.done % every == 0 && sweep.done < sweep.total {
+                    let AlsState { user_factors, item_factors, loss, .. } = sweep.state();
+                    print(&clock, &AlsModel { user_factors, item_factors, loss }, &train, &truth);
+                }
+                ControlFlow::Continue(())
+            });
+            print(&clock, &model.unwrap(), &train, &truth);
         }
         other => panic!("unknown model {other}"),
     }

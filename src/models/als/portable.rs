@@ -1,0 +1,127 @@
+//! The kernel for every machine, with whatever vector unit `pulp` finds.
+
+use pulp::{NullaryFnOnce, Simd};
+
+use super::kernel::{Kernel, ROWS, TILE, Task};
+use super::table::{Chunk, LANES};
+
+/// A vector unit of `pulp`.
+#[derive(Clone, Copy)]
+pub struct Portable<S>(pub S);
+
+/// Sums that are in flight at once.
+const CHAINS: usize = 8;
+
+impl<S: Simd> Kernel for Portable<S> {
+    type Packed = Chunk;
+    const PACKED_LENGTH: Option<i32> = None;
+
+    fn enter<T: Task<Self>>(self, task: T) -> T::Output {
+        struct Entry<K, T>(K, T);
+        impl<K, T: Task<K>> NullaryFnOnce for Entry<K, T> {
+            type Output = T::Output;
+
+            #[inline(always)]
+            fn call(self) -> T::Output {
+                self.1.run(self.0)
+            }
+        }
+        self.0.vectorize(Entry(self, task))
+    }
+
+    #[inline(always)]
+    fn pack(self, chunk: &Chunk, _at: usize) -> Chunk {
+        *chunk
+    }
+
+    #[inline(always)]
+    fn unpack(self, packed: &[Chunk], tile: &mut [Chunk], at: usize) {
+        for (from, chunks) in packed.iter().zip(tile.chunks_exact_mut(TILE)) {
+            chunks[at] = *from;
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, _packed: &[Chunk]) {}
+
+    #[inline(always)]
+    fn dots(self, tile: &[Chunk], vector: &[Chunk]) -> Chunk {
+        let simd = self.0;
+        let mut out = Chunk::ZERO;
+        for first in (0..TILE).step_by(CHAINS) {
+            let mut sums = [simd.splat_f32s(0.0); CHAINS];
+            for (chunks, part) in tile.as_chunks::<TILE>().0.iter().zip(vector) {
+                let (part, _) = S::as_simd_f32s(&part.0);
+                for j in 0..CHAINS {
+                    let (row, _) = S::as_simd_f32s(&chunks[first + j].0);
+                    for v in 0..part.len() {
+                        sums[j] = simd.mul_add_e_f32s(row[v], part[v], sums[j]);
+                    }
+                }
+            }
+            for j in 0..CHAINS {
+                out.0[first + j] = simd.reduce_sum_f32s(sums[j]);
+            }
+        }
+        out
+    }
+
+    #[inline(always)]
+    fn add_weighted(self, tile: &[Chunk], weights: &Chunk, out: &mut [Chunk]) {
+        let simd = self.0;
+        for (chunks, out) in tile.as_chunks::<TILE>().0.iter().zip(out) {
+            let (out, _) = S::as_mut_simd_f32s(&mut out.0);
+            for v in 0..out.len() {
+                let mut sum = out[v];
+                for j in 0..TILE {
+                    let (row, _) = S::as_simd_f32s(&chunks[j].0);
+                    sum = simd.mul_add_e_f32s(simd.splat_f32s(weights.0[j]), row[v], sum);
+                }
+                out[v] = sum;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn dot(self, a: &[Chunk], b: &[Chunk]) -> f32 {
+        let simd = self.0;
+        let mut sum = simd.splat_f32s(0.0);
+        for (a, b) in a.iter().zip(b) {
+            let ((a, _), (b, _)) = (S::as_simd_f32s(&a.0), S::as_simd_f32s(&b.0));
+            for (&a, &b) in a.iter().zip(b) {
+                sum = simd.mul_add_e_f32s(a, b, sum);
+            }
+        }
+        simd.reduce_sum_f32s(sum)
+    }
+
+    #[inline(always)]
+    fn scale_add(self, scale: f32, out: &mut [Chunk], factor: f32, vector: &[Chunk]) {
+        let simd = self.0;
+        let (scale, factor) = (simd.splat_f32s(scale), simd.splat_f32s(factor));
+        for (out, vector) in out.iter_mut().zip(vector) {
+            let ((out, _), (vector, _)) = (S::as_mut_simd_f32s(&mut out.0), S::as_simd_f32s(&vector.0));
+            for (out, &vector) in out.iter_mut().zip(vector) {
+                *out = simd.mul_add_e_f32s(factor, vector, simd.mul_f32s(scale, *out));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn transform(self, rows: &[Chunk], matrix: &[Chunk], out: &mut [Chunk]) {
+        let simd = self.0;
+        let n_chunks = rows.len() / ROWS;
+        out.fill(Chunk::ZERO);
+        for (k, line) in matrix.chunks_exact(n_chunks).enumerate() {
+            for row in 0..ROWS {
+                let value = simd.splat_f32s(rows[row * n_chunks + k / LANES].0[k % LANES]);
+                for (out, part) in out[row * n_chunks..][..n_chunks].iter_mut().zip(line) {
+                    let ((out, _), (part, _)) = (S::as_mut_simd_f32s(&mut out.0), S::as_simd_f32s(&part.0));
+                    for (out, &part) in out.iter_mut().zip(part) {
+                        *out = simd.mul_add_e_f32s(value, part, *out);
+                    }
+                }
+            }
+        }
+    }
+}
