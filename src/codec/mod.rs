@@ -3,6 +3,7 @@
 //! Readers name the file, what was expected and what was found; writers leave nothing half-written
 //! behind because the runner gives them private paths.
 
+pub mod als_state;
 pub mod attributes;
 pub mod candidates;
 pub mod catalog;

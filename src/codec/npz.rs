@@ -82,6 +82,13 @@ impl FromNumpy for f32 {
     }
 }
 
+impl FromNumpy for f64 {
+    const EXPECTED: &'static str = "real numbers (f8)";
+    fn read<R: std::io::Read>(array: npyz::NpyFile<R>) -> Option<std::io::Result<Vec<Self>>> {
+        cast(array, |value: f64| value).ok()
+    }
+}
+
 impl FromNumpy for i64 {
     const EXPECTED: &'static str = "integers (i4, i8)";
     fn read<R: std::io::Read>(array: npyz::NpyFile<R>) -> Option<std::io::Result<Vec<Self>>> {

@@ -53,15 +53,13 @@ impl ItemWeights {
         &self.weights
     }
 
-    /// Sums the rows of the items of a history into `scores`, one an item, where `−∞` stands for an item
-    /// that no weight leads to.
-    pub fn score(&self, history: &[u32], scores: &mut [f32]) {
-        for &item in history {
-            let (items, weights) = self.row(item as usize);
-            for (&item, &weight) in items.iter().zip(weights) {
-                let score = &mut scores[item as usize];
-                *score = if *score == f32::NEG_INFINITY { weight } else { *score + weight };
-            }
+    /// Adds `value` times the row of an item to `scores`, one an item, where `−∞` stands for an item that
+    /// nothing leads to.
+    pub fn add_row(&self, item: u32, value: f32, scores: &mut [f32]) {
+        let (items, weights) = self.row(item as usize);
+        for (&item, &weight) in items.iter().zip(weights) {
+            let score = &mut scores[item as usize];
+            *score = if *score == f32::NEG_INFINITY { value * weight } else { *score + value * weight };
         }
     }
 }
@@ -77,7 +75,8 @@ pub fn recommend_by_weights<E>(
     emit: impl FnMut(Block<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     let score = |user: u32, scores: &mut [f32]| {
-        weights.score(request.history.row(user as usize).0, scores);
+        let history = request.history.row(user as usize).0;
+        history.iter().for_each(|&item| weights.add_row(item, 1.0, scores));
     };
     recommend_by_scores(weights.n_items(), request, score, emit)
 }
@@ -104,8 +103,9 @@ mod tests {
     fn scores_are_sums_over_the_history() {
         let weights = ItemWeights::from_rows([vec![(1, 2.0), (2, -1.0)], vec![], vec![(1, 0.5)], vec![]]);
         let mut scores = vec![f32::NEG_INFINITY; 4];
-        weights.score(&[0, 2], &mut scores);
-        assert_eq!(scores, [f32::NEG_INFINITY, 2.5, -1.0, f32::NEG_INFINITY]);
+        weights.add_row(0, 1.0, &mut scores);
+        weights.add_row(2, 3.0, &mut scores);
+        assert_eq!(scores, [f32::NEG_INFINITY, 3.5, -1.0, f32::NEG_INFINITY]);
         assert_eq!(weights.n_items(), 4);
     }
 

@@ -11,8 +11,8 @@ use std::ops::ControlFlow;
 
 use super::data_type::{CANDIDATES, FACTORS, MATRIX};
 use super::propose;
-use crate::codec::{factors, npz};
-use crate::models::als::Als;
+use crate::codec::{als_state, factors, npz};
+use crate::models::als::{Als, AlsState, Sweep};
 use crate::workflow::kind::{Context, InputPort, OutputPort, Step, StepError};
 
 impl Step for Als {
@@ -35,15 +35,47 @@ als:
 
     fn run(&self, ctx: &Context<'_>) -> Result<(), StepError> {
         let train = npz::read_matrix(ctx.input("train"))?;
-        let model = self.fit(&train, |sweep| {
-            let note = format!("loss {:.4}", sweep.loss);
+        let model = self.fit_from(&train, saved(ctx), |sweep| {
+            let note = format!("loss {:.6}", sweep.loss);
             ctx.progress(sweep.done as u64, Some(sweep.total as u64), "iterations", note);
-            if ctx.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            let stopped = ctx.is_cancelled();
+            if self.is_saved(&sweep, stopped)
+                && let Err(error) = als_state::write(ctx.checkpoint(), &sweep.state())
+            {
+                ctx.warn(format!("the state after iteration {} is not saved: {error}", sweep.done));
+            }
+            if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         ctx.check_cancelled()?;
         ctx.metric("loss", model.loss);
         factors::write_als(ctx.output("model"), self, &model)?;
         propose(ctx, &model, &train, self.n, self.filter_seen)
+    }
+}
+
+impl Als {
+    /// Whether the state after this sweep is worth saving: every so many sweeps, and when the run is
+    /// stopped; never after the last.
+    fn is_saved(&self, sweep: &Sweep<'_>, stopped: bool) -> bool {
+        self.checkpoint_every > 0
+            && sweep.done < sweep.total
+            && (stopped || sweep.done.is_multiple_of(self.checkpoint_every))
+    }
+}
+
+/// Where an earlier run of this very step was killed, if it was.
+fn saved(ctx: &Context<'_>) -> Option<AlsState> {
+    match als_state::read(ctx.checkpoint()) {
+        Ok(state) => {
+            if let Some(state) = &state {
+                tracing::info!(iteration = state.done, "continues from the checkpoint of an earlier run");
+            }
+            state
+        }
+        Err(error) => {
+            ctx.warn(format!("the checkpoint of an earlier run is not used: {error}"));
+            None
+        }
     }
 }
 

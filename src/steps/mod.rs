@@ -8,6 +8,7 @@ mod als;
 mod bpr;
 mod ease;
 mod evaluate;
+mod graph_filter;
 mod item2item;
 mod item_knn;
 mod popularity;
@@ -25,6 +26,7 @@ use crate::interactions::Interactions;
 use crate::models::als::Als;
 use crate::models::bpr::Bpr;
 use crate::models::ease::Ease;
+use crate::models::graph_filter::GraphFilter;
 use crate::models::item_knn::ItemKnn;
 use crate::models::item2item::Item2Item;
 use crate::models::popularity::Popularity;
@@ -43,6 +45,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<Bpr>(),
     Kind::of::<ItemKnn>(),
     Kind::of::<Ease>(),
+    Kind::of::<GraphFilter>(),
     Kind::of::<Item2Item>(),
     Kind::of::<Similar>(),
     Kind::of::<rank::Rank>(),

@@ -10,6 +10,7 @@ mod architecture;
 mod bad_input;
 mod cache;
 mod catboost;
+mod checkpoint;
 mod contracts;
 mod crash;
 mod determinism;

@@ -1,3 +1,5 @@
+//! By definition on small matrices, by brute force, and on input that is hardly any.
+
 use super::*;
 use crate::models::contract::{assert_recommender, checkerboard};
 

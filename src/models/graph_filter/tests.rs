@@ -1,3 +1,5 @@
+//! By dense linear algebra on small matrices, and on input that is hardly any.
+
 use std::convert::Infallible;
 
 use faer::Mat;

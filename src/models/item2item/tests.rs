@@ -1,3 +1,5 @@
+//! By hand on small catalogues, and on input that is hardly any.
+
 use std::convert::Infallible;
 
 use super::*;

@@ -175,7 +175,9 @@ impl Recommender for ItemKnnModel {
     ) -> Result<(), E> {
         let score = |user: u32, scores: &mut [f32]| {
             let (past, counts) = request.history.row(user as usize);
-            self.similarities.score(std::iter::zip(past.iter().copied(), counts.iter().copied()), scores);
+            for (&past, &count) in past.iter().zip(counts) {
+                self.similarities.add_row(past, count, scores);
+            }
         };
         recommend_by_scores(self.similarities.n_items(), request, score, emit)
     }
