@@ -9,7 +9,8 @@
 //! by stochastic gradient ascent over samples of a user, an item of theirs and one that is not. An epoch
 //! visits every interaction once, in random order by blocks of users, each with one negative drawn at
 //! random; a negative that turns out to be the user's own is passed over, not drawn again, as in the
-//! library `implicit` (0.7), whose parameters and factor layout these are.
+//! library `implicit` (0.7), whose parameters and factor layout these are (it draws interactions with
+//! replacement, and negatives by popularity only).
 //!
 //! Where to read on: `sampler` draws, `kernel` holds the step, `training` runs epochs, `table` is what
 //! threads share.
@@ -49,10 +50,12 @@ use crate::interactions::Interactions;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Negatives {
-    /// Every item with interactions has the same chance, as in the paper.
-    Uniform,
-    /// An item's chance is its share of the interactions, as in `implicit`: the popular are not favoured.
+    /// Every item with interactions has the same chance, as in the paper: popular items win most of their
+    /// comparisons and come first in the lists.
     #[default]
+    Uniform,
+    /// An item's chance is its share of the interactions, as in `implicit`: popular items are compared
+    /// mostly with popular ones, so that lists follow taste more and popularity less.
     Popularity,
 }
 
@@ -96,7 +99,7 @@ impl Default for Bpr {
             iterations: 100,
             learning_rate: 0.01,
             regularization: 0.01,
-            negatives: Negatives::Popularity,
+            negatives: Negatives::Uniform,
             verify_negatives: true,
             deterministic: true,
             seed: 42,

@@ -33,6 +33,10 @@ const CHUNK: usize = 16;
 const STRIDE: usize = 32;
 /// Users between the fetch of a row and its use.
 const AHEAD: usize = 4;
+/// Entries of a row in a cache line.
+const LINE: usize = 8;
+/// Lines of a row between fetch and use.
+const LINES_AHEAD: usize = 16;
 
 /// The item vectors, items by popularity.
 pub struct Vectors {
@@ -226,8 +230,14 @@ impl WithSimd for Row<'_> {
         for (at, entry) in column.iter().enumerate() {
             self.vectors.prefetch(column, at);
             own += entry.weight * entry.weight;
-            for &(other, value) in self.vectors.before(entry) {
-                self.sums[other as usize] += value * entry.weight;
+            let before = self.vectors.before(entry);
+            for (line, entries) in before.chunks(LINE).enumerate() {
+                if let Some(soon) = before.get((line + LINES_AHEAD) * LINE) {
+                    prefetch(soon);
+                }
+                for &(other, value) in entries {
+                    self.sums[other as usize] += value * entry.weight;
+                }
             }
         }
         if own >= f32::MIN_POSITIVE {
