@@ -1,117 +1,113 @@
-//! The candidates of one query: what is above the threshold comes in, the best `n` stay.
+//! The candidates of one query while the items go by: whatever may be among the best `n` stays.
+//!
+//! A candidate brings a *floor*, a number that its score reaches at least. Once `n` floors reach a
+//! threshold, nothing below it is among the best. The exact threshold is not needed, only one that at least `n`
+//! floors reach, so it is found by halving an interval and counting, which takes a tenth of the
+//! time of partial sorting.
 
-use pulp::{Simd, WithSimd};
+/// Times that the interval is halved.
+const HALVINGS: usize = 12;
 
-/// The best candidates of one query so far.
-pub struct Pool<'e> {
+/// Candidates of one query.
+#[derive(Debug, Clone, Default)]
+pub struct Pool {
     n: usize,
-    excluded: &'e [u32],
-    /// A score must be above this to enter: the `n`-th best once there are `n`.
+    /// At least `n` candidates have scores that reach this.
     threshold: f32,
-    keys: Vec<u64>,
+    floors: Vec<f32>,
+    ranks: Vec<u32>,
+    /// Candidates at which it pays to look for a higher threshold.
+    full: usize,
+    /// Ranks that must not enter, rising, and how many of them lie behind.
+    excluded: Vec<u32>,
+    n_passed: usize,
 }
 
-impl<'e> Pool<'e> {
-    /// No candidates yet.
-    pub fn new(n: usize, excluded: &'e [u32]) -> Self {
-        Self { n, excluded, threshold: f32::NEG_INFINITY, keys: Vec::new() }
+impl Pool {
+    /// No candidates yet of `n` wanted.
+    pub fn new(n: usize, excluded: Vec<u32>) -> Self {
+        let full = n + n / 2 + 32;
+        Self { n, threshold: f32::NEG_INFINITY, full, excluded, ..Self::default() }
     }
 
-    /// Takes a candidate that is above the threshold. Items come in rising order, so a score equal to
-    /// the threshold belongs to a larger index and stays out.
-    fn take(&mut self, item: u32, score: f32) {
-        if self.excluded.binary_search(&item).is_err() {
-            self.keys.push(key(item, score));
-            if self.keys.len() >= self.n * 4 + 64 {
-                self.shrink();
-            }
+    /// Candidates wanted.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// What a score must reach to be among the best `n`.
+    pub fn threshold(&self) -> f32 {
+        self.threshold
+    }
+
+    /// The ranks of the candidates.
+    pub fn ranks(&self) -> &[u32] {
+        &self.ranks
+    }
+
+    /// Takes a candidate unless it is excluded. Ranks come rising.
+    #[inline(always)]
+    pub fn take(&mut self, rank: u32, floor: f32) {
+        while self.n_passed < self.excluded.len() && self.excluded[self.n_passed] < rank {
+            self.n_passed += 1;
+        }
+        if self.excluded.get(self.n_passed) != Some(&rank) {
+            self.ranks.push(rank);
+            self.floors.push(floor);
         }
     }
 
-    /// Keeps the best `n` and raises the threshold.
-    fn shrink(&mut self) {
-        if self.n == 0 {
-            self.keys.clear();
-            self.threshold = f32::INFINITY;
-        } else if self.keys.len() > self.n {
-            self.keys.select_nth_unstable_by(self.n - 1, |a, b| b.cmp(a));
-            self.keys.truncate(self.n);
-            self.threshold = entry(self.keys[self.n - 1]).1;
+    /// Whether it is time to [`tighten`](Self::tighten).
+    #[inline(always)]
+    pub fn is_full(&self) -> bool {
+        self.ranks.len() >= self.full
+    }
+
+    /// Raises the threshold and drops what cannot reach it; `slack(rank)` is how far a score may lie above
+    /// its floor.
+    #[inline(always)]
+    pub fn tighten(&mut self, slack: impl Fn(u32) -> f32) {
+        self.raise();
+        let mut n_kept = 0;
+        for at in 0..self.ranks.len() {
+            let (rank, floor) = (self.ranks[at], self.floors[at]);
+            self.ranks[n_kept] = rank;
+            self.floors[n_kept] = floor;
+            n_kept += usize::from(floor + slack(rank) >= self.threshold);
         }
+        self.ranks.truncate(n_kept);
+        self.floors.truncate(n_kept);
+        self.full = n_kept + self.n / 2 + 32;
     }
-
-    /// The best `n`, best first.
-    pub fn into_list(mut self) -> impl Iterator<Item = (u32, f32)> {
-        self.shrink();
-        self.keys.sort_unstable_by(|a, b| b.cmp(a));
-        self.keys.into_iter().map(entry)
-    }
-}
-
-/// A candidate as one integer: greater is better, equal scores by the smaller item.
-fn key(item: u32, score: f32) -> u64 {
-    // Adding zero makes −0 and 0 the same score.
-    let bits = (score + 0.0).to_bits();
-    let ordered = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
-    u64::from(ordered) << 32 | u64::from(!item)
-}
-
-/// The item and score behind a key.
-fn entry(key: u64) -> (u32, f32) {
-    let ordered = (key >> 32) as u32;
-    let bits = if ordered >> 31 == 1 { ordered & !(1 << 31) } else { !ordered };
-    (!(key as u32), f32::from_bits(bits))
-}
-
-/// Offers a panel's scores to a pool, compiled for each instruction set.
-pub struct Offer<'a, 'e> {
-    /// Where they go.
-    pub pool: &'a mut Pool<'e>,
-    /// The panel's items.
-    pub items: &'a [u32],
-    /// Their scores.
-    pub scores: &'a [f32],
-}
-
-impl WithSimd for Offer<'_, '_> {
-    type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        const STRIDE: usize = 32;
-        let Self { pool, items, scores } = self;
-        let (strides, rest) = scores.as_chunks::<STRIDE>();
-        for (stride, scores) in strides.iter().enumerate() {
-            let (vectors, _) = S::as_simd_f32s(scores);
-            let mut best = vectors[0];
-            for &vector in &vectors[1..] {
-                best = simd.max_f32s(best, vector);
+    fn raise(&mut self) {
+        let count = |least: f32| self.floors.iter().map(|&floor| u32::from(floor >= least)).sum::<u32>() as usize;
+        let highest = self.floors.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
+        let lowest = self.floors.iter().fold(f32::INFINITY, |a, &b| a.min(b));
+        let (mut low, mut high) = (lowest.max(self.threshold), highest);
+        if low.is_finite() && high.is_finite() && count(low) >= self.n {
+            for _ in 0..HALVINGS {
+                let middle = low + (high - low) / 2.0;
+                match count(middle) {
+                    n_above if n_above < self.n => high = middle,
+                    n_above => {
+                        low = middle;
+                        if n_above == self.n {
+                            break;
+                        }
+                    }
+                }
             }
-            if simd.reduce_max_f32s(best) > pool.threshold {
-                offer_each(pool, &items[stride * STRIDE..][..STRIDE], scores);
-            }
-        }
-        offer_each(pool, &items[scores.len() - rest.len()..], rest);
-    }
-}
-
-fn offer_each(pool: &mut Pool<'_>, items: &[u32], scores: &[f32]) {
-    for (&item, &score) in items.iter().zip(scores) {
-        if score > pool.threshold {
-            pool.take(item, score);
+            self.threshold = low;
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_order_scores_of_either_sign() {
-        let mut scores = [0.5, -0.5, 3.0, -7.0, 0.0];
-        scores.sort_by_key(|&score| std::cmp::Reverse(key(1, score)));
-        assert_eq!(scores, [3.0, 0.5, 0.0, -0.5, -7.0]);
-        assert_eq!(entry(key(77, -2.5)), (77, -2.5));
+    /// Puts other candidates in place of the present ones: the best `n`, with floors that are near
+    /// their scores.
+    pub fn replace(&mut self, candidates: impl Iterator<Item = (u32, f32)>) {
+        (self.ranks, self.floors) = candidates.unzip();
+        self.raise();
+        self.full = self.ranks.len() + self.n / 2 + 32;
     }
 }

@@ -10,6 +10,7 @@
 mod als;
 mod clock;
 mod options;
+mod retrieval;
 
 use options::Options;
 
@@ -17,8 +18,10 @@ fn main() {
     let options = Options::from_arguments();
     match options.task.as_str() {
         "als" => als::race(&options),
+        "recommend" => retrieval::recommend(&options),
+        "similar-items" => retrieval::similar(&options),
         // `cargo test --benches` and `cargo bench` call without a task.
-        "" | "--bench" | "--test" => println!("usage: models TASK DATA.npz [--option value]…; TASK: als"),
+        "" | "--bench" | "--test" => println!("usage: models TASK DATA.npz [--option value]…; TASK: als, recommend, similar-items"),
         other => panic!("unknown task {other}"),
     }
 }
