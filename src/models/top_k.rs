@@ -6,6 +6,8 @@
 //! or processor, and equal scores go to the smaller item index. Items are sorted by the length of their
 //! vectors: thresholds are high early on, and a query is done when the next item is too short to matter.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod dense;
 mod exact;
 mod kernel;
@@ -19,6 +21,7 @@ pub use self::dense::best;
 use rayon::prelude::*;
 
 use self::kernel::Kernel;
+use self::scan::Search;
 use self::table::Table;
 use super::factors::Factors;
 use super::lists::{Block, Lists, QUERIES_AT_ONCE};
@@ -40,18 +43,19 @@ pub struct TopK {
 impl TopK {
     /// Finds by inner product.
     pub fn inner_product(item_factors: &Factors) -> Self {
-        Self::new(Table::new(item_factors), false)
+        Self::new(item_factors, false, Kernel::detect())
     }
 
     /// Finds by cosine, the inner product of vectors divided by their lengths.
     pub fn cosine(item_factors: &Factors) -> Self {
-        Self::new(Table::new(&item_factors.clone().normalized()), true)
+        Self::new(&item_factors.clone().normalized(), true, Kernel::detect())
     }
 
-    fn new(table: Table, cosine: bool) -> Self {
+    fn new(item_factors: &Factors, cosine: bool, kernel: Kernel) -> Self {
+        let table = Table::new(item_factors, kernel);
         let mut items = table.items.clone();
-        items.sort_unstable();
-        Self { table, items, cosine, kernel: Kernel::detect() }
+        items.par_sort_unstable();
+        Self { table, items, cosine, kernel }
     }
 
     /// The items that can be found, rising.
@@ -96,7 +100,11 @@ impl TopK {
         n: usize,
         excluded: impl Fn(usize) -> &'e [u32] + Sync,
     ) -> Lists {
-        assert_eq!(queries.n_factors(), self.table.vectors.n_factors(), "queries and items share their factors");
+        assert_eq!(
+            queries.n_factors(),
+            self.table.vectors.n_factors(),
+            "queries and items share their factors"
+        );
         let normalized = self.cosine.then(|| queries.clone().normalized());
         let queries = normalized.as_ref().unwrap_or(queries);
         let starts: Vec<usize> = (0..queries.n_rows()).step_by(QUERY_BLOCK).collect();
@@ -106,7 +114,7 @@ impl TopK {
             .map(|start| {
                 let end = queries.n_rows().min(start + QUERY_BLOCK);
                 let rows = (start..end).map(|query| (queries.row(query), excluded(query)));
-                scan::search(&self.table, self.kernel, rows, n, self.limit())
+                self.search_block(rows.collect(), n)
             })
             .collect();
         let mut lists = Lists::new();
@@ -124,15 +132,15 @@ impl TopK {
         let query = Factors::new(1, query.len(), query.to_vec());
         assert_eq!(query.n_factors(), self.table.vectors.n_factors(), "query and items share their factors");
         let query = if self.cosine { query.normalized() } else { query };
-        let rows = std::iter::once((query.row(0), excluded));
-        let lists = scan::search(&self.table, self.kernel, rows, n, self.limit());
+        let lists = self.search_block(vec![(query.row(0), excluded)], n);
         let (items, scores) = lists.list(0);
         items.iter().copied().zip(scores.iter().copied()).collect()
     }
 
-    /// The highest score there can be: rounding can lift a cosine above 1.
-    fn limit(&self) -> f32 {
-        if self.cosine { 1.0 } else { f32::INFINITY }
+    fn search_block(&self, rows: Vec<(&[f32], &[u32])>, n: usize) -> Lists {
+        // Rounding can lift a cosine above 1.
+        let limit = if self.cosine { 1.0 } else { f32::INFINITY };
+        self.kernel.run(Search { table: &self.table, kernel: self.kernel, rows, n, limit })
     }
 }
 

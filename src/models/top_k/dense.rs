@@ -13,7 +13,12 @@ pub fn best(scores: &[f32], n: usize, excluded: &[u32]) -> Vec<(u32, f32)> {
     if n == 0 {
         return Vec::new();
     }
-    let mut best = Best { n, excluded, threshold: f32::NEG_INFINITY, keys: Vec::with_capacity(full(n).min(scores.len())) };
+    let mut best = Best {
+        n,
+        excluded,
+        threshold: f32::NEG_INFINITY,
+        keys: Vec::with_capacity(full(n).min(scores.len())),
+    };
     Arch::new().dispatch(Offer { best: &mut best, scores });
     best.shrink();
     best.keys.sort_unstable_by(|a, b| b.cmp(a));

@@ -31,16 +31,41 @@ pub fn round(vector: &[f32], scale: f64, whole: &mut [i8]) -> f64 {
     const MAGIC: f64 = 1.5 * (1u64 << 52) as f64;
     let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
     let mut sums = [0.0; LANES];
-    for (vector, whole) in vector.chunks(LANES).zip(whole.chunks_mut(LANES)) {
-        for ((&value, whole), sum) in vector.iter().zip(whole).zip(&mut sums) {
-            let value = f64::from(value);
+    let ((vectors, vector_rest), (wholes, whole_rest)) =
+        (vector.as_chunks::<LANES>(), whole.as_chunks_mut::<LANES>());
+    for (vector, whole) in vectors.iter().zip(wholes) {
+        for lane in 0..LANES {
+            let value = f64::from(vector[lane]);
             let shifted = value * inverse + MAGIC;
-            *whole = shifted.to_bits() as i8;
+            whole[lane] = shifted.to_bits() as i8;
             let lost = value - scale * (shifted - MAGIC);
-            *sum += lost * lost;
+            sums[lane] += lost * lost;
         }
     }
+    for (&value, whole) in vector_rest.iter().zip(whole_rest) {
+        let value = f64::from(value);
+        let shifted = value * inverse + MAGIC;
+        *whole = shifted.to_bits() as i8;
+        let lost = value - scale * (shifted - MAGIC);
+        sums[0] += lost * lost;
+    }
     total(sums).sqrt()
+}
+
+/// The largest magnitude.
+#[inline(always)]
+pub fn largest(values: &[f32]) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    for chunk in chunks {
+        for lane in 0..LANES {
+            lanes[lane] = if chunk[lane].abs() > lanes[lane] { chunk[lane].abs() } else { lanes[lane] };
+        }
+    }
+    for value in rest {
+        lanes[0] = value.abs().max(lanes[0]);
+    }
+    lanes.into_iter().fold(0.0, f32::max)
 }
 
 /// The sum of the lanes, pairwise.
@@ -58,9 +83,19 @@ fn total(mut sums: [f64; LANES]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use pulp::Arch;
-
+    use super::super::kernel::{Kernel, Work};
     use super::*;
+
+    struct Dot<'a>(&'a [f32], &'a [f32]);
+
+    impl Work for Dot<'_> {
+        type Output = f64;
+
+        #[inline(always)]
+        fn run(self) -> f64 {
+            dot(self.0, self.1)
+        }
+    }
 
     #[test]
     fn instruction_sets_agree_to_the_last_bit() {
@@ -68,7 +103,9 @@ mod tests {
         let b: Vec<f32> = (0..77).map(|at| (at as f32 * 0.91).cos()).collect();
         let plain: f64 = a.iter().zip(&b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
         assert!((dot(&a, &b) - plain).abs() < 1e-12);
-        assert_eq!(Arch::new().dispatch(|| dot(&a, &b)).to_bits(), dot(&a, &b).to_bits());
+        for kernel in [Kernel::detect(), Kernel::Portable] {
+            assert_eq!(kernel.run(Dot(&a, &b)).to_bits(), dot(&a, &b).to_bits());
+        }
     }
 
     #[test]

@@ -5,10 +5,10 @@
 //! independent sums in registers, which hides the instruction's latency; the products never leave them unless
 //! one of the 64 reaches the query's threshold. Elsewhere plain loops compute the same whole numbers.
 
+#[cfg(target_arch = "x86_64")]
+use super::avx512;
+use super::exact;
 use super::table::{GROUP, LINES, Line, PANEL};
-
-/// Queries side by side.
-const TILE: usize = 6;
 
 /// What a panel is compared with, and where the outcome goes.
 pub struct Scan<'a> {
@@ -27,7 +27,9 @@ pub struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    fn row(&self, query: u32) -> &[u32] {
+    /// The words of a query.
+    #[inline(always)]
+    pub fn row(&self, query: u32) -> &[u32] {
         &self.words[query as usize * self.n_groups..][..self.n_groups]
     }
 }
@@ -46,21 +48,80 @@ impl Kernel {
     /// The fastest that this machine runs.
     pub fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
+        if is_x86_feature_detected!("avx512vnni")
+            && is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+        {
             return Self::Avx512;
         }
         Self::Portable
     }
 
+    /// Does the work, compiled for the instructions of this machine.
+    pub fn run<W: Work>(self, work: W) -> W::Output {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: `detect` found the instructions, or the test that chose this did.
+            Self::Avx512 => unsafe { avx512::run(work) },
+            Self::Portable => pulp::Arch::new().dispatch(Dispatched(work)),
+        }
+    }
+
+    /// [`exact::dot`].
+    #[inline(always)]
+    pub fn dot(self, a: &[f32], b: &[f32]) -> f64 {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as in `run`.
+            Self::Avx512 => unsafe { avx512::dot(a, b) },
+            Self::Portable => exact::dot(a, b),
+        }
+    }
+
+    /// [`exact::round`].
+    #[inline(always)]
+    pub fn round(self, vector: &[f32], scale: f64, whole: &mut [i8]) -> f64 {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as in `run`.
+            Self::Avx512 => unsafe { avx512::round(vector, scale, whole) },
+            Self::Portable => exact::round(vector, scale, whole),
+        }
+    }
+
     /// Multiplies a panel with the active queries.
+    #[inline(always)]
     pub fn scan(self, panel: &[Line], scan: &mut Scan<'_>) {
         assert_eq!(panel.len(), scan.n_groups * LINES, "a panel has every group of factors");
         match self {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: `detect` found the instructions, or the test that chose this did.
+            // SAFETY: as in `run`.
             Self::Avx512 => unsafe { avx512::scan(panel, scan) },
-            Self::Portable => pulp::Arch::new().dispatch(|| portable(panel, scan)),
+            Self::Portable => portable(panel, scan),
         }
+    }
+}
+
+/// Loops that are worth compiling for each instruction set. All they call has to be `inline(always)`, and they
+/// must not pass closures around: what is not inlined is compiled for the least of all machines.
+pub trait Work {
+    /// What comes of it.
+    type Output;
+
+    /// Does it; implementations are `inline(always)`.
+    fn run(self) -> Self::Output;
+}
+
+struct Dispatched<W>(W);
+
+impl<W: Work> pulp::WithSimd for Dispatched<W> {
+    type Output = W::Output;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> W::Output {
+        self.0.run()
     }
 }
 
@@ -82,60 +143,6 @@ fn portable(panel: &[Line], scan: &mut Scan<'_>) {
         scan.hits[at] = hits;
         if hits != 0 {
             scan.products[at] = products;
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-mod avx512 {
-    use std::arch::x86_64::*;
-
-    use super::{LINES, Line, Scan, TILE};
-
-    #[target_feature(enable = "avx512f,avx512vnni")]
-    pub fn scan(panel: &[Line], scan: &mut Scan<'_>) {
-        let whole_tiles = scan.active.len() / TILE * TILE;
-        for start in (0..whole_tiles).step_by(TILE) {
-            tile::<TILE>(panel, scan, start);
-        }
-        for start in whole_tiles..scan.active.len() {
-            tile::<1>(panel, scan, start);
-        }
-    }
-
-    /// The products of `Q` queries, from `start` on among the active ones.
-    #[target_feature(enable = "avx512f,avx512vnni")]
-    fn tile<const Q: usize>(panel: &[Line], scan: &mut Scan<'_>, start: usize) {
-        let active: [u32; Q] = std::array::from_fn(|q| scan.active[start + q]);
-        let rows: [*const u32; Q] = active.map(|query| scan.row(query).as_ptr());
-        let mut sums = [[_mm512_setzero_si512(); LINES]; Q];
-        for (group, lines) in panel.as_chunks::<LINES>().0.iter().enumerate() {
-            // SAFETY: a line is 64 bytes, aligned.
-            let items: [__m512i; LINES] =
-                std::array::from_fn(|line| unsafe { _mm512_load_si512(lines[line].0.as_ptr().cast()) });
-            for q in 0..Q {
-                // SAFETY: the caller saw to it that a panel has as many groups as a row has words.
-                let word = _mm512_set1_epi32(unsafe { *rows[q].add(group) } as i32);
-                for line in 0..LINES {
-                    sums[q][line] = _mm512_dpbusd_epi32(sums[q][line], items[line], word);
-                }
-            }
-        }
-        for q in 0..Q {
-            let threshold = _mm512_set1_epi32(scan.thresholds[active[q] as usize]);
-            let [a, b, c, d] = sums[q];
-            let largest = _mm512_max_epi32(_mm512_max_epi32(a, b), _mm512_max_epi32(c, d));
-            let mut hits = 0;
-            if _mm512_cmpge_epi32_mask(largest, threshold) != 0 {
-                for line in 0..LINES {
-                    hits |= u64::from(_mm512_cmpge_epi32_mask(sums[q][line], threshold)) << (16 * line);
-                    // SAFETY: sixteen of the products of a query.
-                    unsafe {
-                        _mm512_storeu_si512(scan.products[start + q][16 * line..].as_mut_ptr().cast(), sums[q][line]);
-                    }
-                }
-            }
-            scan.hits[start + q] = hits;
         }
     }
 }

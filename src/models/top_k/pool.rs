@@ -5,6 +5,9 @@
 //! floors reach, so it is found by halving an interval and counting, which takes a tenth of the
 //! time of partial sorting.
 
+use super::query::Query;
+use super::table::{BLOCK, Bounds};
+
 /// Times that the interval is halved.
 const HALVINGS: usize = 12;
 
@@ -63,17 +66,16 @@ impl Pool {
         self.ranks.len() >= self.full
     }
 
-    /// Raises the threshold and drops what cannot reach it; `slack(rank)` is how far a score may lie above
-    /// its floor.
+    /// Raises the threshold and drops what cannot reach it.
     #[inline(always)]
-    pub fn tighten(&mut self, slack: impl Fn(u32) -> f32) {
+    pub fn tighten(&mut self, query: &Query, bounds: &[Bounds]) {
         self.raise();
         let mut n_kept = 0;
         for at in 0..self.ranks.len() {
             let (rank, floor) = (self.ranks[at], self.floors[at]);
             self.ranks[n_kept] = rank;
             self.floors[n_kept] = floor;
-            n_kept += usize::from(floor + slack(rank) >= self.threshold);
+            n_kept += usize::from(floor + query.gap(&bounds[rank as usize / BLOCK]) >= self.threshold);
         }
         self.ranks.truncate(n_kept);
         self.floors.truncate(n_kept);
@@ -82,20 +84,22 @@ impl Pool {
 
     #[inline(always)]
     fn raise(&mut self) {
-        let count = |least: f32| self.floors.iter().map(|&floor| u32::from(floor >= least)).sum::<u32>() as usize;
-        let highest = self.floors.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
-        let lowest = self.floors.iter().fold(f32::INFINITY, |a, &b| a.min(b));
+        let (mut lowest, mut highest) = (f32::INFINITY, f32::NEG_INFINITY);
+        for &floor in &self.floors {
+            lowest = if floor < lowest { floor } else { lowest };
+            highest = if floor > highest { floor } else { highest };
+        }
         let (mut low, mut high) = (lowest.max(self.threshold), highest);
-        if low.is_finite() && high.is_finite() && count(low) >= self.n {
+        if low.is_finite() && high.is_finite() && count(&self.floors, low) >= self.n {
             for _ in 0..HALVINGS {
                 let middle = low + (high - low) / 2.0;
-                match count(middle) {
-                    n_above if n_above < self.n => high = middle,
-                    n_above => {
-                        low = middle;
-                        if n_above == self.n {
-                            break;
-                        }
+                let n_above = count(&self.floors, middle);
+                if n_above < self.n {
+                    high = middle;
+                } else {
+                    low = middle;
+                    if n_above == self.n {
+                        break;
                     }
                 }
             }
@@ -110,4 +114,14 @@ impl Pool {
         self.raise();
         self.full = self.ranks.len() + self.n / 2 + 32;
     }
+}
+
+/// How many floors are not below `least`.
+#[inline(always)]
+fn count(floors: &[f32], least: f32) -> usize {
+    let mut n_above = 0u32;
+    for &floor in floors {
+        n_above += u32::from(floor >= least);
+    }
+    n_above as usize
 }

@@ -1,6 +1,7 @@
 //! Queries as the scan reads them: whole numbers, and what rounding to them can hide.
 
 use super::exact;
+use super::kernel::Kernel;
 use super::table::{Bounds, GROUP, OFFSET, Table};
 
 /// What rounding in `f32` and `f64` can add to or take from a score, as a share of the longest score there can be:
@@ -36,17 +37,16 @@ pub struct Beside {
 impl Query {
     /// Rounds a query to `words`; `None` when it is zero or not finite.
     #[inline(always)]
-    pub fn new(vector: &[f32], table: &Table, words: &mut [u32]) -> Option<Self> {
-        let length = exact::dot(vector, vector).sqrt();
+    pub fn new(kernel: Kernel, vector: &[f32], table: &Table, words: &mut [u32]) -> Option<Self> {
+        let length = kernel.dot(vector, vector).sqrt();
         if length == 0.0 || !length.is_finite() {
             return None;
         }
         // Sums of products must fit 31 bits.
         let levels = ((f64::from(i32::MAX) / (255.0 * vector.len() as f64)).floor()).clamp(1.0, 127.0);
-        let largest = vector.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
-        let scale = f64::from(largest) / levels;
+        let scale = f64::from(exact::largest(vector)) / levels;
         let mut whole = vec![0i8; words.len() * GROUP];
-        let error = exact::round(vector, scale, &mut whole[..vector.len()]);
+        let error = kernel.round(vector, scale, &mut whole[..vector.len()]);
         let mut sum = 0;
         for (word, whole) in words.iter_mut().zip(whole.as_chunks::<GROUP>().0) {
             *word = u32::from_le_bytes(whole.map(|whole| whole as u8));
@@ -85,7 +85,11 @@ impl Query {
     pub fn least_product(&self, beside: &Beside, threshold: f32) -> i32 {
         let least = (f64::from(threshold) - f64::from(beside.error)) / f64::from(beside.scale);
         // A scale too small for `f32` tells nothing.
-        if least.is_nan() || beside.scale == 0.0 { i32::MIN } else { (least.floor() as i32).saturating_add(self.offset) }
+        if least.is_nan() || beside.scale == 0.0 {
+            i32::MIN
+        } else {
+            (least.floor() as i32).saturating_add(self.offset)
+        }
     }
 
     /// A number that the score reaches at least.

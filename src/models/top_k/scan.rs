@@ -1,12 +1,9 @@
 //! The search for a block of queries: scan, keep candidates, score what is left.
 
-use pulp::Arch;
-
-use super::exact;
-use super::kernel::{Kernel, Scan};
+use super::kernel::{Kernel, Scan, Work};
 use super::pool::Pool;
 use super::query::{Beside, Query};
-use super::table::{BLOCK, BLOCK_PANELS, PANEL, Table};
+use super::table::{BLOCK_PANELS, PANEL, Table};
 use crate::models::lists::Lists;
 
 /// Candidates of one query beyond a few times `n` are settled by their scores: many equal items would
@@ -22,24 +19,40 @@ struct Seeker<'q> {
     beside: Beside,
 }
 
-/// The best `n` items of each query, given with the items that it must not get, best first; scores are cut
-/// at `limit`.
-pub fn search<'q>(
-    table: &Table,
-    kernel: Kernel,
-    rows: impl Iterator<Item = (&'q [f32], &'q [u32])>,
-    n: usize,
-    limit: f32,
-) -> Lists {
-    let arch = Arch::new();
+/// Queries that are searched for together.
+pub struct Search<'q> {
+    /// The items.
+    pub table: &'q Table,
+    /// How products are computed.
+    pub kernel: Kernel,
+    /// Each query with the items that it must not get.
+    pub rows: Vec<(&'q [f32], &'q [u32])>,
+    /// Items wanted.
+    pub n: usize,
+    /// Where scores are cut.
+    pub limit: f32,
+}
+
+impl Work for Search<'_> {
+    /// The best `n` items of each query, best first.
+    type Output = Lists;
+
+    #[inline(always)]
+    fn run(self) -> Lists {
+        search(self)
+    }
+}
+
+#[inline(always)]
+fn search(Search { table, kernel, rows, n, limit }: Search<'_>) -> Lists {
     let n_groups = table.n_groups();
-    let mut seekers: Vec<Seeker<'q>> = Vec::new();
+    let mut seekers: Vec<Seeker<'_>> = Vec::with_capacity(rows.len());
     let mut words = Vec::new();
     let mut active: Vec<u32> = Vec::new();
     for (vector, excluded) in rows {
         let start = words.len();
         words.resize(start + n_groups, 0);
-        let query = arch.dispatch(|| Query::new(vector, table, &mut words[start..]));
+        let query = Query::new(kernel, vector, table, &mut words[start..]);
         let pool = if query.is_some() && n > 0 {
             active.push(seekers.len() as u32);
             let mut ranks: Vec<u32> = excluded.iter().filter_map(|&item| table.rank(item)).collect();
@@ -83,7 +96,7 @@ pub fn search<'q>(
                     let seeker = &mut seekers[query as usize];
                     seeker.take(panel, hits, products);
                     if seeker.pool.is_full() {
-                        arch.dispatch(|| seeker.tighten(table));
+                        seeker.tighten(kernel, table);
                         let least = seeker.query.least_product(&seeker.beside, seeker.pool.threshold());
                         thresholds[query as usize] = least;
                     }
@@ -93,13 +106,12 @@ pub fn search<'q>(
     }
     let mut lists = Lists::new();
     for mut seeker in seekers {
-        let list = arch.dispatch(|| {
-            if seeker.pool.ranks().len() > n {
-                seeker.tighten(table);
-            }
-            seeker.settled(table, n)
-        });
-        lists.push(list.into_iter().map(|key| (entry(key).0, entry(key).1.min(limit))));
+        if seeker.pool.ranks().len() > n {
+            seeker.tighten(kernel, table);
+        }
+        lists.push(
+            seeker.settled(kernel, table, n).into_iter().map(|key| (entry(key).0, entry(key).1.min(limit))),
+        );
     }
     lists
 }
@@ -116,12 +128,12 @@ impl Seeker<'_> {
     }
 
     #[inline(always)]
-    fn tighten(&mut self, table: &Table) {
+    fn tighten(&mut self, kernel: Kernel, table: &Table) {
         let query = self.query;
-        self.pool.tighten(|rank| query.gap(&table.bounds[rank as usize / BLOCK]));
+        self.pool.tighten(&query, &table.bounds);
         let n = self.pool.n();
         if self.pool.ranks().len() > n * 4 + MANY {
-            let best = self.settled(table, n);
+            let best = self.settled(kernel, table, n);
             self.pool.replace(best.into_iter().map(|key| {
                 let (item, score) = entry(key);
                 let rank = table.rank(item).expect("a candidate has a rank");
@@ -132,12 +144,14 @@ impl Seeker<'_> {
 
     /// The keys of the candidates' best `n` scores, best first.
     #[inline(always)]
-    fn settled(&self, table: &Table, n: usize) -> Vec<u64> {
-        let score = |&rank: &u32| {
-            let score = exact::dot(table.vectors.row(rank as usize), self.vector) as f32;
-            key(table.items[rank as usize], score)
-        };
-        let mut keys: Vec<u64> = self.pool.ranks().iter().map(score).collect();
+    fn settled(&self, kernel: Kernel, table: &Table, n: usize) -> Vec<u64> {
+        let ranks = self.pool.ranks();
+        let mut keys = vec![0; ranks.len()];
+        // Plain loops: a closure inside an iterator would not be compiled for the instruction set.
+        for (key, &rank) in keys.iter_mut().zip(ranks) {
+            let score = kernel.dot(table.vectors.row(rank as usize), self.vector) as f32;
+            *key = self::key(table.items[rank as usize], score);
+        }
         keys.sort_unstable_by(|a, b| b.cmp(a));
         keys.truncate(n);
         keys

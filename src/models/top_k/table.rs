@@ -7,10 +7,10 @@
 //! of [`BLOCK_PANELS`] panels shares one scale, so one factor is `scale · (byte − 128)` up to an error
 //! whose length is known.
 
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::exact;
+use super::kernel::{Kernel, Work};
 use crate::models::factors::Factors;
 
 /// Items whose whole numbers lie together.
@@ -21,6 +21,8 @@ pub const BLOCK_PANELS: usize = 4;
 pub const BLOCK: usize = PANEL * BLOCK_PANELS;
 /// Factors that one instruction multiplies and adds.
 pub const GROUP: usize = 4;
+/// Rows whose lengths one thread takes at a time.
+const ROWS_AT_ONCE: usize = 4096;
 /// The largest whole number of an item's factor.
 const LEVELS: f64 = 127.0;
 /// What is added to it to make it positive.
@@ -65,15 +67,11 @@ pub struct Table {
 
 impl Table {
     /// Sorts and packs; a vector that is zero or not finite is left out.
-    pub fn new(factors: &Factors) -> Self {
-        let arch = Arch::new();
-        let mut order: Vec<(u64, u32)> = (0..factors.n_rows())
+    pub fn new(factors: &Factors, kernel: Kernel) -> Self {
+        let starts: Vec<usize> = (0..factors.n_rows()).step_by(ROWS_AT_ONCE).collect();
+        let mut order: Vec<(u64, u32)> = starts
             .into_par_iter()
-            .with_min_len(1024)
-            .map(|item| {
-                let vector = factors.row(item);
-                (arch.dispatch(|| exact::dot(vector, vector)).sqrt(), item as u32)
-            })
+            .flat_map_iter(|start| kernel.run(Lengths { kernel, factors, start }))
             .filter(|(length, _)| *length > 0.0 && length.is_finite())
             // Falling: the bits of positive numbers are ordered as the numbers are.
             .map(|(length, item)| (!length.to_bits(), item))
@@ -95,8 +93,10 @@ impl Table {
             .map(|(block, lines)| {
                 let start = block * BLOCK;
                 let n_items = BLOCK.min(items.len() - start);
-                let values = &vectors.values()[start * vectors.n_factors()..][..n_items * vectors.n_factors()];
-                let (scale, error) = arch.dispatch(|| pack(values, vectors.n_factors(), lines));
+                let values =
+                    &vectors.values()[start * vectors.n_factors()..][..n_items * vectors.n_factors()];
+                let (scale, error) =
+                    kernel.run(Pack { kernel, values, n_factors: vectors.n_factors(), lines });
                 Bounds { scale: scale / longest, length: lengths[start] / longest, error: error / longest }
             })
             .collect();
@@ -133,16 +133,54 @@ impl Table {
     }
 }
 
+/// The lengths of [`ROWS_AT_ONCE`] vectors.
+struct Lengths<'a> {
+    kernel: Kernel,
+    factors: &'a Factors,
+    start: usize,
+}
+
+impl Work for Lengths<'_> {
+    type Output = Vec<(f64, u32)>;
+
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        let end = self.factors.n_rows().min(self.start + ROWS_AT_ONCE);
+        let mut lengths = Vec::with_capacity(end - self.start);
+        for item in self.start..end {
+            let vector = self.factors.row(item);
+            lengths.push((self.kernel.dot(vector, vector).sqrt(), item as u32));
+        }
+        lengths
+    }
+}
+
 /// Writes a block's vectors as whole numbers; returns their scale and the longest error.
+struct Pack<'a> {
+    kernel: Kernel,
+    values: &'a [f32],
+    n_factors: usize,
+    lines: &'a mut [Line],
+}
+
+impl Work for Pack<'_> {
+    type Output = (f64, f64);
+
+    #[inline(always)]
+    fn run(self) -> (f64, f64) {
+        pack(self.kernel, self.values, self.n_factors, self.lines)
+    }
+}
+
 #[inline(always)]
-fn pack(values: &[f32], n_factors: usize, lines: &mut [Line]) -> (f64, f64) {
-    let largest = values.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+fn pack(kernel: Kernel, values: &[f32], n_factors: usize, lines: &mut [Line]) -> (f64, f64) {
+    let largest = exact::largest(values);
     let scale = f64::from(largest) / LEVELS;
     let n_lines = n_factors.div_ceil(GROUP) * LINES;
     let mut whole = vec![0i8; n_factors];
     let mut error = 0.0f64;
     for (at, vector) in values.chunks_exact(n_factors).enumerate() {
-        error = error.max(exact::round(vector, scale, &mut whole));
+        error = error.max(kernel.round(vector, scale, &mut whole));
         let lines = &mut lines[at / PANEL * n_lines..][..n_lines];
         let (line, byte) = (at % PANEL * GROUP / 64, at % PANEL * GROUP % 64);
         for (group, whole) in whole.chunks(GROUP).enumerate() {
@@ -162,7 +200,7 @@ mod tests {
     #[test]
     fn bytes_are_the_vectors_up_to_the_stated_error() {
         let values: Vec<f32> = (0..300 * 6).map(|at| ((at * 37 % 101) as f32 - 50.0) / 7.0).collect();
-        let table = Table::new(&Factors::new(300, 6, values));
+        let table = Table::new(&Factors::new(300, 6, values), Kernel::detect());
         assert_eq!((table.n_groups(), table.n_panels(), table.bounds.len()), (2, 5, 2));
         for rank in 0..300 {
             let (panel, at, bounds) = (table.panel(rank / PANEL), rank % PANEL, table.bounds[rank / BLOCK]);
@@ -184,9 +222,12 @@ mod tests {
     #[test]
     fn vectors_of_zeros_or_without_a_number_are_left_out() {
         let values = vec![1.0, 0.0, 0.0, 0.0, f32::NAN, 1.0, 3.0, 4.0, f32::INFINITY, 0.0];
-        let table = Table::new(&Factors::new(5, 2, values));
+        let table = Table::new(&Factors::new(5, 2, values), Kernel::detect());
         assert_eq!(table.items, [3, 0]);
         assert_eq!(table.longest, 5.0);
-        assert_eq!([0, 1, 2, 3, 4, 5].map(|item| table.rank(item)), [Some(1), None, None, Some(0), None, None]);
+        assert_eq!(
+            [0, 1, 2, 3, 4, 5].map(|item| table.rank(item)),
+            [Some(1), None, None, Some(0), None, None]
+        );
     }
 }

@@ -21,7 +21,9 @@ fn main() {
         "recommend" => retrieval::recommend(&options),
         "similar-items" => retrieval::similar(&options),
         // `cargo test --benches` and `cargo bench` call without a task.
-        "" | "--bench" | "--test" => println!("usage: models TASK DATA.npz [--option value]…; TASK: als, recommend, similar-items"),
+        "" | "--bench" | "--test" => {
+            println!("usage: models TASK DATA.npz [--option value]…; TASK: als, recommend, similar-items")
+        }
         other => panic!("unknown task {other}"),
     }
 }

@@ -37,10 +37,16 @@ pub fn similar(options: &Options) {
     let queries = spread(item_factors.n_rows(), options.get("queries", 10_000));
     rounds(options, || {
         let mut lists = Lists::new();
-        let Ok(()) = TopK::cosine(&item_factors).search_rows(&item_factors, &queries, 10, |_| &[], |block| {
-            lists.append(block.lists);
-            Ok::<(), Infallible>(())
-        });
+        let Ok(()) = TopK::cosine(&item_factors).search_rows(
+            &item_factors,
+            &queries,
+            10,
+            |_| &[],
+            |block| {
+                lists.append(block.lists);
+                Ok::<(), Infallible>(())
+            },
+        );
         lists
     });
 }
