@@ -15,6 +15,8 @@ mod pool;
 mod query;
 mod scan;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use self::dense::best;
 
@@ -141,81 +143,5 @@ impl TopK {
         // Rounding can lift a cosine above 1.
         let limit = if self.cosine { 1.0 } else { f32::INFINITY };
         self.kernel.run(Search { table: &self.table, kernel: self.kernel, rows, n, limit })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use rand::{RngExt, SeedableRng};
-    use rand_pcg::Pcg64;
-
-    use super::*;
-
-    /// Small whole numbers: products are exact, ties abound.
-    fn whole_numbers(n_rows: usize, n_factors: usize, seed: u64) -> Factors {
-        let mut random = Pcg64::seed_from_u64(seed);
-        let values = (0..n_rows * n_factors).map(|_| random.random_range(-2..=2) as f32).collect();
-        Factors::new(n_rows, n_factors, values)
-    }
-
-    /// Sort and cut.
-    fn plain(items: &Factors, query: &[f32], n: usize, excluded: &[u32]) -> Vec<(u32, f32)> {
-        let mut all: Vec<(u32, f32)> = (0..items.n_rows() as u32)
-            .filter(|&item| !items.is_zero(item as usize) && !excluded.contains(&item))
-            .filter(|_| query.iter().any(|&value| value != 0.0))
-            .map(|item| {
-                (item, items.row(item as usize).iter().zip(query).map(|(a, b)| a * b).sum::<f32>() + 0.0)
-            })
-            .collect();
-        all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        all.truncate(n);
-        all
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
-
-        #[test]
-        fn the_search_is_sort_and_cut(
-            seed: u64, n_items in 1usize..2500, n_queries in 1usize..200, n_factors in 1usize..6, n in 0usize..40
-        ) {
-            let items = whole_numbers(n_items, n_factors, seed);
-            let queries = whole_numbers(n_queries, n_factors, seed ^ 1);
-            let excluded: Vec<u32> = (0..n_items as u32).filter(|item| item % 3 == (seed % 3) as u32).collect();
-            let lists = TopK::inner_product(&items).search(&queries, n, |_| &excluded);
-            prop_assert_eq!(lists.len(), n_queries);
-            for (query, (found, scores)) in lists.iter().enumerate() {
-                let found: Vec<(u32, f32)> = found.iter().copied().zip(scores.iter().copied()).collect();
-                prop_assert_eq!(found, plain(&items, queries.row(query), n, &excluded));
-            }
-        }
-    }
-
-    #[test]
-    fn ties_go_to_the_smaller_index() {
-        let items = Factors::new(3000, 1, vec![1.0; 3000]);
-        let lists = TopK::inner_product(&items).search(&Factors::new(1, 1, vec![2.0]), 3, |_| &[1]);
-        assert_eq!(lists.list(0), (&[0, 2, 3][..], &[2.0, 2.0, 2.0][..]));
-    }
-
-    #[test]
-    fn cosine_does_not_ask_for_lengths() {
-        let items = Factors::new(3, 2, vec![9.0, 9.0, 0.0, 0.0, 0.1, 0.0]);
-        let lists = TopK::cosine(&items).search(&Factors::new(1, 2, vec![5.0, 0.0]), 9, |_| &[]);
-        assert_eq!(lists.list(0).0, [2, 0], "item 1 has no vector");
-        assert_eq!(lists.list(0).1[0], 1.0);
-    }
-
-    #[test]
-    fn the_lists_do_not_depend_on_the_thread_count() {
-        let mut random = Pcg64::seed_from_u64(5);
-        let mut table = |n_rows| Factors::new(n_rows, 9, (0..n_rows * 9).map(|_| random.random()).collect());
-        let (items, queries) = (table(2100), table(400));
-        let with_threads = |n_threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
-            pool.install(|| TopK::inner_product(&items).search(&queries, 20, |_| &[]))
-        };
-        assert_eq!(with_threads(1), with_threads(3));
     }
 }

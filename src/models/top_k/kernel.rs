@@ -80,6 +80,19 @@ impl Kernel {
         }
     }
 
+    /// Starts to bring numbers into the cache.
+    #[inline(always)]
+    pub fn prefetch(self, values: &[f32]) {
+        #[cfg(target_arch = "x86_64")]
+        for line in values.chunks(16) {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // SAFETY: a hint, at an address that exists.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = values;
+    }
+
     /// [`exact::round`].
     #[inline(always)]
     pub fn round(self, vector: &[f32], scale: f64, whole: &mut [i8]) -> f64 {

@@ -6,7 +6,7 @@
 //! time of partial sorting.
 
 use super::query::Query;
-use super::table::{BLOCK, Bounds};
+use super::table::{BLOCK, Bounds, PANEL};
 
 /// Times that the interval is halved.
 const HALVINGS: usize = 12;
@@ -29,8 +29,11 @@ pub struct Pool {
 impl Pool {
     /// No candidates yet of `n` wanted.
     pub fn new(n: usize, excluded: Vec<u32>) -> Self {
-        let full = n + n / 2 + 32;
-        Self { n, threshold: f32::NEG_INFINITY, full, excluded, ..Self::default() }
+        let full = n.saturating_add(n / 2 + 32);
+        // No panel brings more than its items at once.
+        let room = full.min(1 << 12) + PANEL;
+        let (floors, ranks) = (Vec::with_capacity(room), Vec::with_capacity(room));
+        Self { n, threshold: f32::NEG_INFINITY, floors, ranks, full, excluded, n_passed: 0 }
     }
 
     /// Candidates wanted.
@@ -79,7 +82,7 @@ impl Pool {
         }
         self.ranks.truncate(n_kept);
         self.floors.truncate(n_kept);
-        self.full = n_kept + self.n / 2 + 32;
+        self.full = n_kept.saturating_add(self.n / 2 + 32);
     }
 
     #[inline(always)]
@@ -112,7 +115,7 @@ impl Pool {
     pub fn replace(&mut self, candidates: impl Iterator<Item = (u32, f32)>) {
         (self.ranks, self.floors) = candidates.unzip();
         self.raise();
-        self.full = self.ranks.len() + self.n / 2 + 32;
+        self.full = self.ranks.len().saturating_add(self.n / 2 + 32);
     }
 }
 

@@ -8,6 +8,9 @@ use super::table::{Bounds, GROUP, OFFSET, Table};
 /// some multiples of 2⁻²⁴.
 const ROUNDING: f64 = 1.0 / (1u64 << 20) as f64;
 
+/// More than any two scores, which lie between −1 and 1, can differ.
+const BOUNDLESS: f64 = 4.0;
+
 /// A query's numbers beside its words. Scores are shares of `|query| · |longest item|`, so that they lie
 /// between −1 and 1 whatever the units of the factors.
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,7 +57,7 @@ impl Query {
         }
         let unit = length * table.longest;
         // Beyond these `f32` has no scores to tell items apart, so every item's own is looked at.
-        let slack = if (1e-30..1e37).contains(&unit) { ROUNDING } else { f64::INFINITY };
+        let slack = if (1e-30..1e37).contains(&unit) { ROUNDING } else { BOUNDLESS };
         Some(Self {
             scale: scale / length,
             error: error / length,
@@ -107,6 +110,6 @@ impl Query {
     /// The floor of a score that is known.
     #[inline(always)]
     pub fn floor_of_score(&self, score: f32) -> f32 {
-        (f64::from(score) / self.unit - self.slack) as f32
+        ((f64::from(score) / self.unit).clamp(-1.0, 1.0) - self.slack) as f32
     }
 }

@@ -10,6 +10,9 @@ use crate::models::lists::Lists;
 /// fill the memory.
 const MANY: usize = 1024;
 
+/// Candidates between asking for a vector and using it.
+const AHEAD: usize = 4;
+
 /// One query on its way.
 struct Seeker<'q> {
     vector: &'q [f32],
@@ -132,7 +135,7 @@ impl Seeker<'_> {
         let query = self.query;
         self.pool.tighten(&query, &table.bounds);
         let n = self.pool.n();
-        if self.pool.ranks().len() > n * 4 + MANY {
+        if self.pool.ranks().len() > n.saturating_mul(4).saturating_add(MANY) {
             let best = self.settled(kernel, table, n);
             self.pool.replace(best.into_iter().map(|key| {
                 let (item, score) = entry(key);
@@ -148,7 +151,10 @@ impl Seeker<'_> {
         let ranks = self.pool.ranks();
         let mut keys = vec![0; ranks.len()];
         // Plain loops: a closure inside an iterator would not be compiled for the instruction set.
-        for (key, &rank) in keys.iter_mut().zip(ranks) {
+        for (at, (key, &rank)) in keys.iter_mut().zip(ranks).enumerate() {
+            if let Some(&rank) = ranks.get(at + AHEAD) {
+                kernel.prefetch(table.vectors.row(rank as usize));
+            }
             let score = kernel.dot(table.vectors.row(rank as usize), self.vector) as f32;
             *key = self::key(table.items[rank as usize], score);
         }
