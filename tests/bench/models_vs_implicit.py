@@ -14,6 +14,8 @@ TASKS (a round of each):
     als-cholesky   the same, solved exactly
     bpr            one epoch of as many samples as there are interactions; `auc` is of interactions held out
     item-knn       one fit, cosine, 20 neighbours; `sum` is that of all similarities kept
+    recommend      the best 100 unseen items of 10,000 users, from the same factors
+    similar-items  the 10 nearest items of 10,000 items by cosine, from the same factors
 """
 import argparse
 import json
@@ -21,12 +23,15 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 ALPHA, REGULARIZATION = 10.0, 1.0
+# Users or items of a round of retrieval.
+QUERIES = 10_000
 
 # Task -> the arguments of our side.
 TASKS = {
@@ -34,6 +39,8 @@ TASKS = {
     "als-cholesky": ["als", "--solver", "cholesky"],
     "bpr": ["bpr", "--learning-rate", "0.05"],
     "item-knn": ["item-knn", "--neighbours", "20"],
+    "recommend": ["recommend"],
+    "similar-items": ["similar-items"],
 }
 
 
@@ -131,11 +138,57 @@ def peer_item_knn(matrix, options):
     return lambda: model.fit(matrix, show_progress=False), facts
 
 
+def factors_file(options):
+    """Factors after a few sweeps of the peer, which both sides read; fitted once and kept."""
+    folder = os.path.join(tempfile.gettempdir(), "recsys-bench-factors")
+    os.makedirs(folder, exist_ok=True)
+    name = os.path.splitext(os.path.basename(options.data))[0]
+    path = os.path.join(folder, f"{name}-{options.factors}.npz")
+    if not os.path.exists(path) or os.path.getmtime(path) < os.path.getmtime(options.data):
+        from implicit.cpu.als import AlternatingLeastSquares
+
+        model = AlternatingLeastSquares(factors=options.factors, regularization=REGULARIZATION, alpha=ALPHA,
+                                        iterations=4, num_threads=options.threads, random_state=42)
+        model.fit(read_matrix(options.data), show_progress=False)
+        model.save(path)
+    return path
+
+
+def peer_retrieval(matrix, options, similar):
+    import numpy as np
+    from implicit.cpu.als import AlternatingLeastSquares
+
+    model = AlternatingLeastSquares.load(options.model)
+    model.num_threads = options.threads
+    n_rows = matrix.shape[1 if similar else 0]
+    n_queries = min(QUERIES, n_rows)
+    queries = np.arange(n_queries) * n_rows // n_queries
+    history = matrix[queries]
+
+    def work():
+        if similar:
+            items, _ = model.similar_items(queries, N=10)
+        else:
+            items, _ = model.recommend(queries, history, N=100, filter_already_liked_items=True)
+        work.lists = items
+
+    def write():
+        with open(options.lists, "wb") as file:
+            for items in work.lists:
+                items = items[items >= 0].astype("<u4")
+                file.write(np.uint32(len(items)).tobytes() + items.tobytes())
+
+    work.finish = write
+    return work, dict
+
+
 PEERS = {
     "als": peer_als,
     "als-cholesky": lambda matrix, options: peer_als(matrix, options, cholesky=True),
     "bpr": peer_bpr,
     "item-knn": peer_item_knn,
+    "recommend": lambda matrix, options: peer_retrieval(matrix, options, similar=False),
+    "similar-items": lambda matrix, options: peer_retrieval(matrix, options, similar=True),
 }
 
 
@@ -148,6 +201,8 @@ def be_the_peer(options):
         work()
         answer = {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
         print(json.dumps({**answer, **more()}), flush=True)
+    if options.lists:
+        work.finish()
 
 
 # ------------------------------------------------------------------ the race
@@ -172,12 +227,26 @@ class Side:
         self.process.wait()
 
 
+def read_lists(path):
+    numbers = memoryview(open(path, "rb").read()).cast("I")
+    lists, at = [], 0
+    while at < len(numbers):
+        lists.append(numbers[at + 1 : at + 1 + numbers[at]].tolist())
+        at += 1 + numbers[at]
+    return lists
+
+
 def race(task, options):
-    common = [options.data, "--factors", str(options.factors), "--threads", str(options.threads)]
+    common = ["--factors", str(options.factors), "--threads", str(options.threads)]
     name, *extra = TASKS[task]
-    ours = Side([options.executable, name, *common, *extra])
-    theirs = Side([sys.executable, __file__, options.executable, options.data, task, "--peer",
-                   "--factors", str(options.factors), "--threads", str(options.threads)])
+    lists = []
+    if task in ("recommend", "similar-items"):
+        model, lists = factors_file(options), [os.path.join(options.folder, side) for side in ("ours", "theirs")]
+        common += ["--model", model]
+    ours = Side([options.executable, name, options.data, *common, *extra,
+                 *(["--lists", lists[0], "--queries", str(QUERIES)] if lists else [])])
+    theirs = Side([sys.executable, __file__, options.executable, options.data, task, "--peer", *common,
+                   *(["--lists", lists[1]] if lists else [])])
     rounds = [(ours.round(), theirs.round()) for _ in range(options.rounds)]
     ours.close()
     theirs.close()
@@ -185,6 +254,10 @@ def race(task, options):
     seconds = [statistics.median(side[i]["cpu"] for side in rounds) for i in (0, 1)]
     facts = [", ".join(f"{name} {value:.8g}" for name, value in side.items() if name not in ("cpu", "wall", "sweep"))
              for side in rounds[-1]]
+    if lists:
+        pairs = list(zip(*map(read_lists, lists), strict=True))
+        facts[0] = (f"of {len(pairs)} lists {sum(a != b for a, b in pairs)} in another order, "
+                    f"{sum(set(a) != set(b) for a, b in pairs)} with other items")
     print(f"| {task} | {options.factors} | {seconds[0]:.4f} | {seconds[1]:.4f} | {ratio:.1f} | {facts[0]} | {facts[1]} |",
           flush=True)
 
@@ -197,6 +270,8 @@ def main():
     arguments.add_argument("--rounds", type=int, default=7)
     arguments.add_argument("--factors", type=int, default=64)
     arguments.add_argument("--threads", type=int, default=2)
+    for hidden in ("--model", "--lists"):
+        arguments.add_argument(hidden, help=argparse.SUPPRESS)
     arguments.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
     options = arguments.parse_args()
     if options.peer:
@@ -204,8 +279,9 @@ def main():
         return
     print("| task | factors | ours, CPU s | implicit, CPU s | ratio | ours | implicit |")
     print("|---|---|---|---|---|---|---|")
-    for task in options.tasks:
-        race(task, options)
+    with tempfile.TemporaryDirectory() as options.folder:
+        for task in options.tasks:
+            race(task, options)
 
 
 if __name__ == "__main__":

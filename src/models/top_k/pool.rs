@@ -1,117 +1,130 @@
-//! The candidates of one query: what is above the threshold comes in, the best `n` stay.
+//! The candidates of one query while the items go by: whatever may be among the best `n` stays.
+//!
+//! A candidate brings a *floor*, a number that its score reaches at least. Once `n` floors reach a
+//! threshold, nothing below it is among the best. The exact threshold is not needed, only one that at least `n`
+//! floors reach, so it is found by halving an interval and counting, which takes a tenth of the
+//! time of partial sorting.
 
-use pulp::{Simd, WithSimd};
+use super::query::Query;
+use super::table::{BLOCK, Bounds, PANEL};
 
-/// The best candidates of one query so far.
-pub struct Pool<'e> {
+/// Times that the interval is halved.
+const HALVINGS: usize = 12;
+
+/// Candidates of one query.
+#[derive(Debug, Clone, Default)]
+pub struct Pool {
     n: usize,
-    excluded: &'e [u32],
-    /// A score must be above this to enter: the `n`-th best once there are `n`.
+    /// At least `n` candidates have scores that reach this.
     threshold: f32,
-    keys: Vec<u64>,
+    floors: Vec<f32>,
+    ranks: Vec<u32>,
+    /// Candidates at which it pays to look for a higher threshold.
+    full: usize,
+    /// Ranks that must not enter, rising, and how many of them lie behind.
+    excluded: Vec<u32>,
+    n_passed: usize,
 }
 
-impl<'e> Pool<'e> {
-    /// No candidates yet.
-    pub fn new(n: usize, excluded: &'e [u32]) -> Self {
-        Self { n, excluded, threshold: f32::NEG_INFINITY, keys: Vec::new() }
+impl Pool {
+    /// No candidates yet of `n` wanted.
+    pub fn new(n: usize, excluded: Vec<u32>) -> Self {
+        let full = n.saturating_add(n / 2 + 32);
+        // No panel brings more than its items at once.
+        let room = full.min(1 << 12) + PANEL;
+        let (floors, ranks) = (Vec::with_capacity(room), Vec::with_capacity(room));
+        Self { n, threshold: f32::NEG_INFINITY, floors, ranks, full, excluded, n_passed: 0 }
     }
 
-    /// Takes a candidate that is above the threshold. Items come in rising order, so a score equal to
-    /// the threshold belongs to a larger index and stays out.
-    fn take(&mut self, item: u32, score: f32) {
-        if self.excluded.binary_search(&item).is_err() {
-            self.keys.push(key(item, score));
-            if self.keys.len() >= self.n * 4 + 64 {
-                self.shrink();
-            }
+    /// Candidates wanted.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// What a score must reach to be among the best `n`.
+    pub fn threshold(&self) -> f32 {
+        self.threshold
+    }
+
+    /// The ranks of the candidates.
+    pub fn ranks(&self) -> &[u32] {
+        &self.ranks
+    }
+
+    /// Takes a candidate unless it is excluded. Ranks come rising.
+    #[inline(always)]
+    pub fn take(&mut self, rank: u32, floor: f32) {
+        while self.n_passed < self.excluded.len() && self.excluded[self.n_passed] < rank {
+            self.n_passed += 1;
+        }
+        if self.excluded.get(self.n_passed) != Some(&rank) {
+            self.ranks.push(rank);
+            self.floors.push(floor);
         }
     }
 
-    /// Keeps the best `n` and raises the threshold.
-    fn shrink(&mut self) {
-        if self.n == 0 {
-            self.keys.clear();
-            self.threshold = f32::INFINITY;
-        } else if self.keys.len() > self.n {
-            self.keys.select_nth_unstable_by(self.n - 1, |a, b| b.cmp(a));
-            self.keys.truncate(self.n);
-            self.threshold = entry(self.keys[self.n - 1]).1;
+    /// Whether it is time to [`tighten`](Self::tighten).
+    #[inline(always)]
+    pub fn is_full(&self) -> bool {
+        self.ranks.len() >= self.full
+    }
+
+    /// Raises the threshold and drops what cannot reach it.
+    #[inline(always)]
+    pub fn tighten(&mut self, query: &Query, bounds: &[Bounds]) {
+        self.raise();
+        let mut n_kept = 0;
+        for at in 0..self.ranks.len() {
+            let (rank, floor) = (self.ranks[at], self.floors[at]);
+            self.ranks[n_kept] = rank;
+            self.floors[n_kept] = floor;
+            n_kept += usize::from(floor + query.gap(&bounds[rank as usize / BLOCK]) >= self.threshold);
         }
+        self.ranks.truncate(n_kept);
+        self.floors.truncate(n_kept);
+        self.full = n_kept.saturating_add(self.n / 2 + 32);
     }
-
-    /// The best `n`, best first.
-    pub fn into_list(mut self) -> impl Iterator<Item = (u32, f32)> {
-        self.shrink();
-        self.keys.sort_unstable_by(|a, b| b.cmp(a));
-        self.keys.into_iter().map(entry)
-    }
-}
-
-/// A candidate as one integer: greater is better, equal scores by the smaller item.
-fn key(item: u32, score: f32) -> u64 {
-    // Adding zero makes −0 and 0 the same score.
-    let bits = (score + 0.0).to_bits();
-    let ordered = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
-    u64::from(ordered) << 32 | u64::from(!item)
-}
-
-/// The item and score behind a key.
-fn entry(key: u64) -> (u32, f32) {
-    let ordered = (key >> 32) as u32;
-    let bits = if ordered >> 31 == 1 { ordered & !(1 << 31) } else { !ordered };
-    (!(key as u32), f32::from_bits(bits))
-}
-
-/// Offers a panel's scores to a pool, compiled for each instruction set.
-pub struct Offer<'a, 'e> {
-    /// Where they go.
-    pub pool: &'a mut Pool<'e>,
-    /// The panel's items.
-    pub items: &'a [u32],
-    /// Their scores.
-    pub scores: &'a [f32],
-}
-
-impl WithSimd for Offer<'_, '_> {
-    type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        const STRIDE: usize = 32;
-        let Self { pool, items, scores } = self;
-        let (strides, rest) = scores.as_chunks::<STRIDE>();
-        for (stride, scores) in strides.iter().enumerate() {
-            let (vectors, _) = S::as_simd_f32s(scores);
-            let mut best = vectors[0];
-            for &vector in &vectors[1..] {
-                best = simd.max_f32s(best, vector);
-            }
-            if simd.reduce_max_f32s(best) > pool.threshold {
-                offer_each(pool, &items[stride * STRIDE..][..STRIDE], scores);
-            }
+    fn raise(&mut self) {
+        let (mut lowest, mut highest) = (f32::INFINITY, f32::NEG_INFINITY);
+        for &floor in &self.floors {
+            lowest = if floor < lowest { floor } else { lowest };
+            highest = if floor > highest { floor } else { highest };
         }
-        offer_each(pool, &items[scores.len() - rest.len()..], rest);
+        let (mut low, mut high) = (lowest.max(self.threshold), highest);
+        if low.is_finite() && high.is_finite() && count(&self.floors, low) >= self.n {
+            for _ in 0..HALVINGS {
+                let middle = low + (high - low) / 2.0;
+                let n_above = count(&self.floors, middle);
+                if n_above < self.n {
+                    high = middle;
+                } else {
+                    low = middle;
+                    if n_above == self.n {
+                        break;
+                    }
+                }
+            }
+            self.threshold = low;
+        }
+    }
+
+    /// Puts other candidates in place of the present ones: the best `n`, with floors that are near
+    /// their scores.
+    pub fn replace(&mut self, candidates: impl Iterator<Item = (u32, f32)>) {
+        (self.ranks, self.floors) = candidates.unzip();
+        self.raise();
+        self.full = self.ranks.len().saturating_add(self.n / 2 + 32);
     }
 }
 
-fn offer_each(pool: &mut Pool<'_>, items: &[u32], scores: &[f32]) {
-    for (&item, &score) in items.iter().zip(scores) {
-        if score > pool.threshold {
-            pool.take(item, score);
-        }
+/// How many floors are not below `least`.
+#[inline(always)]
+fn count(floors: &[f32], least: f32) -> usize {
+    let mut n_above = 0u32;
+    for &floor in floors {
+        n_above += u32::from(floor >= least);
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_order_scores_of_either_sign() {
-        let mut scores = [0.5, -0.5, 3.0, -7.0, 0.0];
-        scores.sort_by_key(|&score| std::cmp::Reverse(key(1, score)));
-        assert_eq!(scores, [3.0, 0.5, 0.0, -0.5, -7.0]);
-        assert_eq!(entry(key(77, -2.5)), (77, -2.5));
-    }
+    n_above as usize
 }

@@ -14,6 +14,7 @@ mod gowalla;
 mod item_knn;
 mod ml1m;
 mod options;
+mod retrieval;
 
 use options::Options;
 
@@ -24,6 +25,8 @@ const TASKS: &[(&str, fn(&Options))] = &[
     ("gowalla", gowalla::measure),
     ("item-knn", item_knn::race),
     ("ml1m", ml1m::measure),
+    ("recommend", retrieval::recommend),
+    ("similar-items", retrieval::similar),
 ];
 
 fn main() {
