@@ -12,6 +12,8 @@ machine slows both. CPU seconds are those of all threads. The ratio is the media
 TASKS (a round of each):
     als            one sweep over users and items, conjugate gradients, 3 steps
     als-cholesky   the same, solved exactly
+    fold-in        the vectors of 1,000 users from their items, one call each; the loss is that of all users
+                   folded in, each side with its own model after 2 sweeps
 """
 import argparse
 import json
@@ -30,6 +32,7 @@ ALPHA, REGULARIZATION = 10.0, 1.0
 TASKS = {
     "als": ["als"],
     "als-cholesky": ["als", "--solver", "cholesky"],
+    "fold-in": ["fold-in"],
 }
 
 
@@ -67,9 +70,34 @@ def peer_als(matrix, options, cholesky=False):
     return sweep, loss
 
 
+def peer_fold_in(matrix, options):
+    from implicit.cpu import _als
+    from implicit.cpu.als import AlternatingLeastSquares
+
+    model = AlternatingLeastSquares(factors=options.factors, regularization=REGULARIZATION, alpha=ALPHA,
+                                    iterations=2, num_threads=1, random_state=42)
+    model.fit(matrix, show_progress=False)
+    model.recalculate_user(0, matrix[0])
+    rows, done = [matrix[user] for user in range(matrix.shape[0])], 0
+
+    def fold_in():
+        nonlocal done
+        for user in range(done, done + 1000):
+            model.recalculate_user(user % len(rows), rows[user % len(rows)])
+        done += 1000
+
+    def loss():
+        users = (ALPHA * matrix).tocsr()
+        factors = (model.recalculate_user(range(len(rows)), matrix), model.item_factors)
+        return {"loss": float(_als.calculate_loss(users, *factors, REGULARIZATION, num_threads=options.threads))}
+
+    return fold_in, lambda: loss() if done else {}
+
+
 PEERS = {
     "als": peer_als,
     "als-cholesky": lambda matrix, options: peer_als(matrix, options, cholesky=True),
+    "fold-in": peer_fold_in,
 }
 
 

@@ -9,6 +9,7 @@
 
 mod als;
 mod clock;
+mod fold_in;
 mod gowalla;
 mod ml1m;
 mod options;
@@ -19,11 +20,12 @@ fn main() {
     let options = Options::from_arguments();
     match options.task.as_str() {
         "als" => als::race(&options),
+        "fold-in" => fold_in::race(&options),
         "gowalla" => gowalla::measure(&options),
         "ml1m" => ml1m::measure(&options),
         // `cargo test --benches` and `cargo bench` call without a task.
         "" | "--bench" | "--test" => {
-            println!("usage: models TASK DATA [--option value]…; TASK: als, gowalla, ml1m")
+            println!("usage: models TASK DATA [--option value]…; TASK: als, fold-in, gowalla, ml1m")
         }
         other => panic!("unknown task {other}"),
     }
