@@ -16,6 +16,8 @@ TASKS (a round of each):
     item-knn       one fit, cosine, 20 neighbours; `sum` is that of all similarities kept
     recommend      the best 100 unseen items of 10,000 users, from the same factors
     similar-items  the 10 nearest items of 10,000 items by cosine, from the same factors
+    fold-in        the vectors of 1,000 users from their items, one call each; the loss is that of all users
+                   folded in, each side with its own model after 2 sweeps
 """
 import argparse
 import json
@@ -41,6 +43,7 @@ TASKS = {
     "item-knn": ["item-knn", "--neighbours", "20"],
     "recommend": ["recommend"],
     "similar-items": ["similar-items"],
+    "fold-in": ["fold-in"],
 }
 
 
@@ -182,6 +185,30 @@ def peer_retrieval(matrix, options, similar):
     return work, dict
 
 
+def peer_fold_in(matrix, options):
+    from implicit.cpu import _als
+    from implicit.cpu.als import AlternatingLeastSquares
+
+    model = AlternatingLeastSquares(factors=options.factors, regularization=REGULARIZATION, alpha=ALPHA,
+                                    iterations=2, num_threads=1, random_state=42)
+    model.fit(matrix, show_progress=False)
+    model.recalculate_user(0, matrix[0])
+    rows, done = [matrix[user] for user in range(matrix.shape[0])], 0
+
+    def fold_in():
+        nonlocal done
+        for user in range(done, done + 1000):
+            model.recalculate_user(user % len(rows), rows[user % len(rows)])
+        done += 1000
+
+    def loss():
+        users = (ALPHA * matrix).tocsr()
+        factors = (model.recalculate_user(range(len(rows)), matrix), model.item_factors)
+        return {"loss": float(_als.calculate_loss(users, *factors, REGULARIZATION, num_threads=options.threads))}
+
+    return fold_in, lambda: loss() if done else {}
+
+
 PEERS = {
     "als": peer_als,
     "als-cholesky": lambda matrix, options: peer_als(matrix, options, cholesky=True),
@@ -189,6 +216,7 @@ PEERS = {
     "item-knn": peer_item_knn,
     "recommend": lambda matrix, options: peer_retrieval(matrix, options, similar=False),
     "similar-items": lambda matrix, options: peer_retrieval(matrix, options, similar=True),
+    "fold-in": peer_fold_in,
 }
 
 

@@ -129,12 +129,12 @@ mod tests {
         let confidence =
             |row: u32| items.binary_search(&row).map(|at| parameters.alpha * f64::from(values[at]));
         let mut rows = vec![vec![0.0; n + 1]; n];
-        for i in 0..n {
-            rows[i][i] += lambda;
-            rows[i][n] = y(item as usize, i);
+        for (i, sums) in rows.iter_mut().enumerate() {
+            sums[i] += lambda;
+            sums[n] = y(item as usize, i);
             for row in 0..factors.n_rows() {
                 let weight = confidence(row as u32).unwrap_or(parameters.unobserved_weight);
-                (0..n).for_each(|j| rows[i][j] += weight * y(row, i) * y(row, j));
+                sums[..n].iter_mut().enumerate().for_each(|(j, sum)| *sum += weight * y(row, i) * y(row, j));
             }
         }
         for pivot in 0..n {

@@ -7,7 +7,7 @@
 use faer::{Mat, Scale};
 use rayon::prelude::*;
 
-use super::cholesky::{Scratch, System};
+use super::exact_row::{Scratch, System};
 use super::gram::gram;
 use super::objective::Objective;
 use super::table::{Chunk, Table};

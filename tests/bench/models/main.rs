@@ -10,6 +10,7 @@
 mod als;
 mod bpr;
 mod clock;
+mod fold_in;
 mod gowalla;
 mod item_knn;
 mod ml1m;
@@ -22,6 +23,7 @@ use options::Options;
 const TASKS: &[(&str, fn(&Options))] = &[
     ("als", als::race),
     ("bpr", bpr::race),
+    ("fold-in", fold_in::race),
     ("gowalla", gowalla::measure),
     ("item-knn", item_knn::race),
     ("ml1m", ml1m::measure),

@@ -38,6 +38,7 @@ pub fn measure(options: &Options) {
         unobserved_weight,
         regularization: (1.0 + unobserved_weight) * 0.007,
         regularization_exponent: 1.0,
+        start_length: 0.1 * (1.0 + unobserved_weight).sqrt(),
         ..Als::default()
     };
     let parameters: Als = options.parameters(&published);
