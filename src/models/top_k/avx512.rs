@@ -55,14 +55,11 @@ fn tile<const Q: usize>(panel: &[Line], scan: &mut Scan<'_>, start: usize) {
         let largest = _mm512_max_epi32(_mm512_max_epi32(a, b), _mm512_max_epi32(c, d));
         let mut hits = 0;
         if _mm512_cmpge_epi32_mask(largest, threshold) != 0 {
-            for line in 0..LINES {
-                hits |= u64::from(_mm512_cmpge_epi32_mask(sums[q][line], threshold)) << (16 * line);
+            for (line, &sum) in sums[q].iter().enumerate() {
+                hits |= u64::from(_mm512_cmpge_epi32_mask(sum, threshold)) << (16 * line);
                 // SAFETY: sixteen of the products of a query.
                 unsafe {
-                    _mm512_storeu_si512(
-                        scan.products[start + q][16 * line..].as_mut_ptr().cast(),
-                        sums[q][line],
-                    );
+                    _mm512_storeu_si512(scan.products[start + q][16 * line..].as_mut_ptr().cast(), sum);
                 }
             }
         }

@@ -1,3 +1,5 @@
+//! The search against sorting, on every kernel, and on input that no model should hold.
+
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
