@@ -95,7 +95,7 @@ impl Parts {
         for (at, sample) in samples.iter().enumerate() {
             if let Some(soon) = samples.get(at + AHEAD) {
                 for item in [soon.liked, soon.disliked] {
-                    self.items.row(item as usize).iter().for_each(|line| prefetch(line));
+                    self.items.row(item as usize).iter().for_each(prefetch);
                     prefetch(&self.biases[item as usize]);
                 }
             }
@@ -187,7 +187,7 @@ struct Rows<'a> {
     disliked_bias: &'a AtomicU32,
 }
 
-/// `eˣ` within 3e-7 of itself; beyond ±87 as at ±87; not a number for what is none.
+/// `eˣ`, relative error below 3e-7 (1 + |x|); beyond ±87 as at ±87; not a number for what is none.
 #[inline(always)]
 fn exp(x: f32) -> f32 {
     /// Adding it rounds to a whole number, which then lies in the low bits.
@@ -197,8 +197,7 @@ fn exp(x: f32) -> f32 {
     let rounded = t + ROUND;
     let f = t - (rounded - ROUND);
     let mut power = 1.540_353e-4;
-    for coefficient in
-        [1.333_355_8e-3, 9.618_129e-3, 5.550_410_9e-2, 0.240_226_51, std::f32::consts::LN_2, 1.0]
+    for coefficient in [1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 0.240_226_5, std::f32::consts::LN_2, 1.0]
     {
         power = power * f + coefficient;
     }

@@ -7,7 +7,8 @@ use recsys::models::bpr::{Bpr, BprModel, Negatives, Training};
 use crate::clock::{Clock, answer, next_round};
 use crate::options::Options;
 
-/// `--factors 64 --learning-rate 0.05 --regularization 0.01 --deterministic false`
+/// `--factors 64 --learning-rate 0.05 --regularization 0.01 --deterministic false
+/// --negatives popularity|uniform`
 pub fn race(options: &Options) {
     let interactions = options.interactions();
     let (train, held_out) = hold_out(&interactions);
@@ -16,7 +17,11 @@ pub fn race(options: &Options) {
         learning_rate: options.get("learning-rate", 0.05),
         regularization: options.get("regularization", 0.01),
         deterministic: options.get("deterministic", false),
-        negatives: Negatives::Popularity,
+        negatives: match options.get("negatives", "popularity".to_owned()).as_str() {
+            "uniform" => Negatives::Uniform,
+            "popularity" => Negatives::Popularity,
+            other => panic!("unknown negatives {other}"),
+        },
         ..Bpr::default()
     };
     let mut training = Training::new(&parameters, &train).unwrap();
@@ -43,7 +48,7 @@ fn hold_out(interactions: &Interactions) -> (Interactions, Vec<(u32, u32, u32)>)
                 kept.push((user as u32, item, value));
                 continue;
             }
-            let other = (u64::from(random) * interactions.n_items() as u64 >> 32) as u32;
+            let other = ((u64::from(random) * interactions.n_items() as u64) >> 32) as u32;
             if items.binary_search(&other).is_err() {
                 held_out.push((user as u32, item, other));
             }
