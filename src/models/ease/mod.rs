@@ -41,7 +41,7 @@ use crate::models::recommender::{Recommender, Request};
 #[serde(deny_unknown_fields, default)]
 pub struct Ease {
     /// Weight `λ` of the squared weights: in users, for it stands beside how many users an item has.
-    /// Sparse data want more of it; try 100 to 1000.
+    /// Try 50 to 1000, more for denser data.
     #[schemars(range(min = 0.001, max = 1_000_000_000))]
     pub regularization: f64,
     /// Weights that each item keeps, the largest by absolute value; the others become 0.
@@ -60,7 +60,7 @@ pub struct Ease {
 impl Default for Ease {
     fn default() -> Self {
         Self {
-            regularization: 250.0,
+            regularization: 100.0,
             weights_per_item: 1000,
             memory_limit_gib: 8.0,
             n: 100,

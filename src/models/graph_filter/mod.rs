@@ -78,7 +78,7 @@ impl Default for GraphFilter {
             user_exponent: 0.25,
             item_exponent: 0.25,
             popularity_exponent: 0.2,
-            smoothing: 0.2,
+            smoothing: 0.14,
             weights_per_item: 1000,
             n: 100,
             filter_seen: true,
