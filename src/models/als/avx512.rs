@@ -7,7 +7,7 @@
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
-use super::kernel::{Kernel, ROWS, TILE, Task};
+use super::kernel::{Kernel, LINES, ROWS, TILE, Task};
 use super::table::{Chunk, LANES};
 
 /// Proof that the processor has the instructions: only [`Avx512::detect`] makes one. Vectors are
@@ -19,8 +19,6 @@ pub struct Avx512<P>(PhantomData<P>);
 pub trait Packed: Copy + Send + Sync {
     /// What [`Kernel::PACKED_LENGTH`] is with it.
     const LENGTH: Option<i32>;
-    /// As many of them fill a cache line.
-    const IN_LINE: usize;
 
     /// # Safety
     /// The processor has AVX-512F.
@@ -69,17 +67,42 @@ impl<P: Packed> Kernel for Avx512<P> {
     }
 
     #[inline(always)]
-    fn unpack(self, packed: &[P], tile: &mut [Chunk], at: usize) {
+    fn unpack(self, table: &[P], items: &[u32], tile: &mut [Chunk]) {
         // SAFETY: `self` proves that the processor has the features.
-        unsafe { unpack(packed, tile, at) }
+        unsafe { unpack(table, items, tile) }
     }
 
     #[inline(always)]
-    fn prefetch(self, packed: &[P]) {
-        for line in packed.chunks(P::IN_LINE) {
-            // SAFETY: a prefetch reads nothing; `line` is not empty.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
+    fn prefetch<T>(self, values: &[T]) {
+        let start = values.as_ptr().cast::<i8>();
+        for line in (0..size_of_val(values)).step_by(size_of::<Chunk>()) {
+            // SAFETY: a prefetch reads nothing, and the place is inside of `values`.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.add(line)) }
         }
+    }
+
+    #[inline(always)]
+    fn load(self, values: &[f32]) -> Chunk {
+        // SAFETY: `self` proves that the processor has the features.
+        unsafe { load_some(values) }
+    }
+
+    #[inline(always)]
+    fn times(self, scale: f32, a: &[Chunk], shift: f32, b: &[Chunk], out: &mut [Chunk]) {
+        // SAFETY: `self` proves that the processor has the features.
+        unsafe { times(scale, a, shift, b, out) }
+    }
+
+    #[inline(always)]
+    fn weigh(self, confidences: &Chunk, shift: f32, dots: &Chunk, scale: f32, sum: &mut Chunk) -> Chunk {
+        // SAFETY: `self` proves that the processor has the features.
+        unsafe { weigh(confidences, shift, dots, scale, sum) }
+    }
+
+    #[inline(always)]
+    fn outer<const ADD: bool>(self, left: &[Chunk], right: &[Chunk], first: usize, out: &mut [Chunk]) {
+        // SAFETY: `self` proves that the processor has the features.
+        unsafe { outer::<ADD>(left, right, first, out) }
     }
 
     #[inline(always)]
@@ -129,7 +152,6 @@ fn store(chunk: &mut Chunk, values: __m512) {
 
 impl Packed for Half {
     const LENGTH: Option<i32> = Some(4);
-    const IN_LINE: usize = 2;
 
     /// Rounds up or down by a hash of the place, in proportion: users with the same items have the same
     /// vectors, and errors that are the same for all of them would not cancel in a sum.
@@ -168,7 +190,6 @@ fn dropped_bits(at: u32) -> __m512i {
 
 impl Packed for Chunk {
     const LENGTH: Option<i32> = None;
-    const IN_LINE: usize = 1;
 
     #[inline(always)]
     unsafe fn pack(chunk: &Chunk, _at: usize) -> Self {
@@ -184,11 +205,108 @@ impl Packed for Chunk {
 
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn unpack<P: Packed>(packed: &[P], tile: &mut [Chunk], at: usize) {
-    for (packed, chunks) in packed.iter().zip(tile.as_chunks_mut::<TILE>().0) {
-        // SAFETY: this function has the feature.
-        store(&mut chunks[at], unsafe { packed.unpack() });
+fn unpack<P: Packed>(table: &[P], items: &[u32], tile: &mut [Chunk]) {
+    let tile = tile.as_chunks_mut::<TILE>().0;
+    for (j, &item) in items.iter().enumerate() {
+        let vector = &table[item as usize * tile.len()..][..tile.len()];
+        for (packed, chunks) in vector.iter().zip(&mut *tile) {
+            // SAFETY: this function has the feature.
+            store(&mut chunks[j % TILE], unsafe { packed.unpack() });
+        }
     }
+    for j in items.len()..TILE {
+        for chunks in &mut *tile {
+            store(&mut chunks[j], _mm512_setzero_ps());
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn load_some(values: &[f32]) -> Chunk {
+    let mut chunk = Chunk::ZERO;
+    let present = ((1u32 << values.len().min(LANES)) - 1) as u16;
+    // SAFETY: only the lanes that are in `values` are read.
+    store(&mut chunk, unsafe { _mm512_maskz_loadu_ps(present, values.as_ptr()) });
+    chunk
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn times(scale: f32, a: &[Chunk], shift: f32, b: &[Chunk], out: &mut [Chunk]) {
+    let (scale, shift) = (_mm512_set1_ps(scale), _mm512_set1_ps(shift));
+    for ((a, b), out) in a.iter().zip(b).zip(out) {
+        store(out, _mm512_mul_ps(_mm512_mul_ps(scale, _mm512_add_ps(load(a), shift)), load(b)));
+    }
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn weigh(confidences: &Chunk, shift: f32, dots: &Chunk, scale: f32, sum: &mut Chunk) -> Chunk {
+    let scale = _mm512_set1_ps(scale);
+    let dots = _mm512_mul_ps(load(dots), scale);
+    let weighted = _mm512_mul_ps(_mm512_sub_ps(load(confidences), _mm512_set1_ps(shift)), dots);
+    store(sum, _mm512_fmadd_ps(weighted, dots, load(sum)));
+    let mut out = Chunk::ZERO;
+    store(&mut out, _mm512_mul_ps(weighted, scale));
+    out
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn outer<const ADD: bool>(left: &[Chunk], right: &[Chunk], first: usize, out: &mut [Chunk]) {
+    let n_chunks = out.len() / LINES;
+    let mut start = first / LANES;
+    while start < n_chunks {
+        let n = match n_chunks - start {
+            1 => outer_part::<ADD, 1>(left, right, first, start, out),
+            2 => outer_part::<ADD, 2>(left, right, first, start, out),
+            3 => outer_part::<ADD, 3>(left, right, first, start, out),
+            _ => outer_part::<ADD, 4>(left, right, first, start, out),
+        };
+        start += n;
+    }
+}
+
+/// `N` chunks of every row of an [`outer`] product; gives `N`.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn outer_part<const ADD: bool, const N: usize>(
+    left: &[Chunk],
+    right: &[Chunk],
+    first: usize,
+    start: usize,
+    out: &mut [Chunk],
+) -> usize {
+    let n_chunks = out.len() / LINES;
+    let mut sums = [[_mm512_setzero_ps(); N]; LINES];
+    for i in 0..LINES {
+        for n in 0..N {
+            sums[i][n] = load(&out[i * n_chunks + start + n]);
+        }
+    }
+    let (chunk, lane) = (first / LANES, first % LANES / LINES);
+    for (left, right) in left.chunks_exact(n_chunks).zip(right.chunks_exact(n_chunks)) {
+        let values = left[chunk].0.as_chunks::<LINES>().0[lane];
+        let right = &right[start..start + N];
+        for i in 0..LINES {
+            let value = _mm512_set1_ps(values[i]);
+            for n in 0..N {
+                let part = load(&right[n]);
+                sums[i][n] = if ADD {
+                    _mm512_fmadd_ps(value, part, sums[i][n])
+                } else {
+                    _mm512_fnmadd_ps(value, part, sums[i][n])
+                };
+            }
+        }
+    }
+    for i in 0..LINES {
+        for n in 0..N {
+            store(&mut out[i * n_chunks + start + n], sums[i][n]);
+        }
+    }
+    N
 }
 
 #[target_feature(enable = "avx512f,avx512dq")]
@@ -243,11 +361,14 @@ fn sum_each(v: [__m512; TILE]) -> __m512 {
 #[target_feature(enable = "avx512f")]
 #[inline]
 fn add_weighted(tile: &[Chunk], weights: &Chunk, out: &mut [Chunk]) {
-    let weights: [__m512; TILE] = std::array::from_fn(|j| _mm512_set1_ps(weights.0[j]));
+    let mut lanes = [_mm512_setzero_ps(); TILE];
+    for j in 0..TILE {
+        lanes[j] = _mm512_set1_ps(weights.0[j]);
+    }
     for (chunks, out) in tile.as_chunks::<TILE>().0.iter().zip(out) {
         let mut sums = [load(out), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()];
         for j in 0..TILE {
-            sums[j % 4] = _mm512_fmadd_ps(load(&chunks[j]), weights[j], sums[j % 4]);
+            sums[j % 4] = _mm512_fmadd_ps(load(&chunks[j]), lanes[j], sums[j % 4]);
         }
         store(out, _mm512_add_ps(_mm512_add_ps(sums[0], sums[1]), _mm512_add_ps(sums[2], sums[3])));
     }
@@ -276,7 +397,6 @@ fn scale_add(scale: f32, out: &mut [Chunk], factor: f32, vector: &[Chunk]) {
 #[inline]
 fn transform(rows: &[Chunk], matrix: &[Chunk], out: &mut [Chunk]) {
     let n_chunks = rows.len() / ROWS;
-    let rows: [&[Chunk]; ROWS] = std::array::from_fn(|row| &rows[row * n_chunks..][..n_chunks]);
     let mut start = 0;
     while start < n_chunks {
         if start + 2 <= n_chunks {
@@ -292,15 +412,15 @@ fn transform(rows: &[Chunk], matrix: &[Chunk], out: &mut [Chunk]) {
 /// `N` chunks of every vector of a [`transform`].
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn columns<const N: usize>(rows: [&[Chunk]; ROWS], matrix: &[Chunk], start: usize, out: &mut [Chunk]) {
-    let n_chunks = rows[0].len();
+fn columns<const N: usize>(rows: &[Chunk], matrix: &[Chunk], start: usize, out: &mut [Chunk]) {
+    let n_chunks = rows.len() / ROWS;
     let mut sums = [[_mm512_setzero_ps(); N]; ROWS];
     for (k, line) in matrix.chunks_exact(n_chunks).enumerate() {
-        let line: [__m512; N] = std::array::from_fn(|n| load(&line[start + n]));
+        let line = &line[start..start + N];
         for r in 0..ROWS {
-            let value = _mm512_set1_ps(rows[r][k / LANES].0[k % LANES]);
+            let value = _mm512_set1_ps(rows[r * n_chunks + k / LANES].0[k % LANES]);
             for n in 0..N {
-                sums[r][n] = _mm512_fmadd_ps(value, line[n], sums[r][n]);
+                sums[r][n] = _mm512_fmadd_ps(value, load(&line[n]), sums[r][n]);
             }
         }
     }

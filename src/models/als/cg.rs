@@ -6,7 +6,7 @@
 //! They are gathered once, into a scratch that stays in the cache for all passes; only rows too long
 //! for it are gathered piece by piece. The last step needs its length alone, half a pass.
 //!
-//! `φ` at the end comes free: `φ(x₀) = −(r₀ + b)·x₀`, and a step of length `α` lowers it by `α r·z`.
+//! `φ` at the end comes free: `φ(x₀) = −x₀ᵀAx₀ − 2r₀·x₀`, and a step of length `α` lowers it by `α r·r`.
 //!
 //! # Source
 //! Takács, Pilászy, Tikk: Applications of the conjugate gradient method for implicit feedback
@@ -17,6 +17,10 @@ use super::table::{Chunk, LANES};
 
 /// Cache that a gathered row may take, in chunks (512 KiB, half of a usual second-level cache).
 const SCRATCH_CHUNKS: usize = 8192;
+/// Vectors of the next row that are fetched while a row is solved.
+const AHEAD: usize = 256;
+/// How far ahead the others are fetched, in vectors.
+const SOON: usize = 2 * TILE;
 /// Squared residual at which a row counts as solved.
 const SOLVED: f32 = 1e-20;
 
@@ -26,7 +30,7 @@ pub struct System<'a, P> {
     pub gathered: &'a [P],
     /// The diagonal of `Λ`.
     pub eigenvalues: &'a [Chunk],
-    /// The scale of `gathered`.
+    /// The scale of `gathered`, a power of two.
     pub scale: f32,
     /// Weight `α₀` of a pair that was never observed.
     pub unobserved: f32,
@@ -43,16 +47,15 @@ pub struct Row<'a> {
     pub confidences: &'a [f32],
     /// Regularisation `ρ`.
     pub ridge: f32,
+    /// Vectors that the row after this one will ask for.
+    pub next_items: &'a [u32],
 }
 
 /// Memory that rows use one after the other.
 #[derive(Default)]
 pub struct Scratch {
     tiles: Vec<Chunk>,
-    /// `c − α₀`, zeros in the padding.
-    weights: Vec<Chunk>,
     confidences: Vec<Chunk>,
-    diagonal: Vec<Chunk>,
     residual: Vec<Chunk>,
     direction: Vec<Chunk>,
     product: Vec<Chunk>,
@@ -69,35 +72,37 @@ impl<P: Copy> System<'_, P> {
         scratch: &mut Scratch,
     ) -> f64 {
         let n_chunks = x.len();
-        let piece = (SCRATCH_CHUNKS / n_chunks).next_multiple_of(TILE).max(TILE);
-        let gathered_once = row.items.len() <= piece;
-        let Scratch { tiles, weights, confidences, diagonal, residual, direction, product } = scratch;
+        let tile_length = TILE * n_chunks;
+        let n_tiles = row.items.len().div_ceil(TILE);
+        let kept = n_tiles.min((SCRATCH_CHUNKS / tile_length).max(1)).max(1);
+        let mut next = Ahead::new(row.next_items, n_tiles * (self.steps + 1));
+        let Scratch { tiles, confidences, residual, direction, product } = scratch;
+        tiles.resize(kept * tile_length, Chunk::ZERO);
+        confidences.clear();
+        for vector in [&mut *residual, direction, product] {
+            vector.resize(n_chunks, Chunk::ZERO);
+        }
         let unscaled = 1.0 / self.scale;
 
         // r = b − A x
-        diagonal.clear();
-        diagonal.extend(self.eigenvalues.iter().map(|chunk| Chunk(chunk.0.map(|value| value + row.ridge))));
-        residual.clear();
-        residual.extend(diagonal.iter().zip(&*x).map(|(d, x)| negated_product(d, x)));
-        let mut b_x = Chunk::ZERO;
-        for (items, values) in row.items.chunks(piece).zip(row.confidences.chunks(piece)) {
-            self.gather(kernel, items, values, n_chunks, tiles, weights, confidences);
-            for ((tile, weights), confidences) in
-                tiles.chunks_exact(TILE * n_chunks).zip(&*weights).zip(&*confidences)
-            {
-                let dots = kernel.dots(tile, x);
-                let mut pull = Chunk::ZERO;
-                for j in 0..TILE {
-                    let dot = dots.0[j] * unscaled;
-                    b_x.0[j] += confidences.0[j] * dot;
-                    pull.0[j] = (confidences.0[j] - weights.0[j] * dot) * unscaled;
-                }
-                kernel.add_weighted(tile, &pull, residual);
-            }
+        kernel.times(-1.0, self.eigenvalues, row.ridge, x, residual);
+        let mut curvature = -kernel.dot(residual, x);
+        let mut bend = Chunk::ZERO;
+        for at in 0..n_tiles {
+            let tile = &mut tiles[at.min(kept - 1) * tile_length..][..tile_length];
+            self.gather(kernel, row.items, at, tile);
+            next.prefetch(kernel, self, n_chunks);
+            let confidence = kernel.load(&row.confidences[at * TILE..]);
+            let dots = kernel.dots(tile, x);
+            let mut pull = [kernel.weigh(&confidence, self.unobserved, &dots, unscaled, &mut bend)];
+            kernel.scale_add(-1.0, &mut pull, unscaled, &[confidence]);
+            kernel.add_weighted(tile, &pull[0], residual);
+            confidences.push(confidence);
         }
-        let b_x: f32 = b_x.0.iter().sum();
-        let mut objective = -f64::from(kernel.dot(residual, x)) - f64::from(b_x);
-        direction.clone_from(residual);
+        curvature += bend.0.iter().sum::<f32>();
+        // φ = xᵀAx − 2bᵀx = −xᵀAx − 2r·x
+        let mut objective = -f64::from(curvature) - 2.0 * f64::from(kernel.dot(residual, x));
+        kernel.scale_add(0.0, direction, 1.0, residual);
         let mut squares = kernel.dot(residual, residual);
 
         for step in 1..=self.steps {
@@ -105,31 +110,19 @@ impl<P: Copy> System<'_, P> {
                 break;
             }
             let last = step == self.steps;
-            product.clear();
-            product.extend(
-                diagonal
-                    .iter()
-                    .zip(&*direction)
-                    .map(|(d, p)| Chunk(std::array::from_fn(|i| d.0[i] * p.0[i]))),
-            );
+            kernel.times(1.0, self.eigenvalues, row.ridge, direction, product);
             let mut curvature = kernel.dot(product, direction);
             let mut bend = Chunk::ZERO;
-            for (items, values) in row.items.chunks(piece).zip(row.confidences.chunks(piece)) {
-                if !gathered_once {
-                    self.gather(kernel, items, values, n_chunks, tiles, weights, confidences);
+            for (at, confidence) in confidences.iter().enumerate() {
+                let tile = &mut tiles[at.min(kept - 1) * tile_length..][..tile_length];
+                if at + 1 >= kept && n_tiles > kept {
+                    self.gather(kernel, row.items, at, tile);
                 }
-                for (tile, weights) in tiles.chunks_exact(TILE * n_chunks).zip(&*weights) {
-                    let dots = kernel.dots(tile, direction);
-                    let mut pull = Chunk::ZERO;
-                    for j in 0..TILE {
-                        let dot = dots.0[j] * unscaled;
-                        let weighted = weights.0[j] * dot;
-                        bend.0[j] += weighted * dot;
-                        pull.0[j] = weighted * unscaled;
-                    }
-                    if !last {
-                        kernel.add_weighted(tile, &pull, product);
-                    }
+                next.prefetch(kernel, self, n_chunks);
+                let dots = kernel.dots(tile, direction);
+                let pull = kernel.weigh(confidence, self.unobserved, &dots, unscaled, &mut bend);
+                if !last {
+                    kernel.add_weighted(tile, &pull, product);
                 }
             }
             curvature += bend.0.iter().sum::<f32>();
@@ -150,52 +143,48 @@ impl<P: Copy> System<'_, P> {
         objective
     }
 
-    /// Fills tiles with the vectors of `items`; whole tiles, filled up with zero vectors.
+    /// Fills a tile with the `at`-th sixteen vectors of a row, zeros after the last.
     #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "parts of one scratch, borrowed apart")]
-    fn gather<K: Kernel<Packed = P>>(
-        &self,
-        kernel: K,
-        items: &[u32],
-        values: &[f32],
-        n_chunks: usize,
-        tiles: &mut Vec<Chunk>,
-        weights: &mut Vec<Chunk>,
-        confidences: &mut Vec<Chunk>,
-    ) {
-        let n_tiles = items.len().div_ceil(TILE);
-        tiles.resize(n_tiles * TILE * n_chunks, Chunk::ZERO);
-        weights.clear();
-        confidences.clear();
-        let row = |item: u32| &self.gathered[item as usize * n_chunks..][..n_chunks];
-        for (at, tile) in tiles.chunks_exact_mut(TILE * n_chunks).enumerate() {
-            let start = at * TILE;
-            let here = &items[start..items.len().min(start + TILE)];
-            for &item in items.iter().skip(start + TILE).take(TILE) {
-                kernel.prefetch(row(item));
+    fn gather<K: Kernel<Packed = P>>(&self, kernel: K, items: &[u32], at: usize, tile: &mut [Chunk]) {
+        let n_chunks = tile.len() / TILE;
+        let start = at * TILE;
+        kernel.unpack(self.gathered, &items[start..items.len().min(start + TILE)], tile);
+        let soon = start + SOON;
+        if soon >= AHEAD && soon < items.len() {
+            for &item in items[soon..].iter().take(TILE) {
+                kernel.prefetch(self.vector(item, n_chunks));
             }
-            for (j, &item) in here.iter().enumerate() {
-                kernel.unpack(row(item), tile, j);
-            }
-            for j in here.len()..TILE {
-                for chunks in tile.chunks_exact_mut(TILE) {
-                    chunks[j] = Chunk::ZERO;
-                }
-            }
-            let (mut weight, mut confidence) = (Chunk::ZERO, Chunk::ZERO);
-            for (j, &value) in values[start..][..here.len()].iter().enumerate() {
-                weight.0[j] = value - self.unobserved;
-                confidence.0[j] = value;
-            }
-            weights.push(weight);
-            confidences.push(confidence);
         }
+    }
+
+    #[inline(always)]
+    fn vector(&self, item: u32, n_chunks: usize) -> &[P] {
+        &self.gathered[item as usize * n_chunks..][..n_chunks]
     }
 }
 
-#[inline(always)]
-fn negated_product(a: &Chunk, b: &Chunk) -> Chunk {
-    Chunk(std::array::from_fn(|i| -a.0[i] * b.0[i]))
+/// The vectors that the next row will ask for: fetched while this row is solved, a few with each tile,
+/// so that memory and multipliers work at once.
+struct Ahead<'a> {
+    items: &'a [u32],
+    a_tile: usize,
+}
+
+impl<'a> Ahead<'a> {
+    #[inline(always)]
+    fn new(items: &'a [u32], n_visits: usize) -> Self {
+        let items = &items[..items.len().min(AHEAD)];
+        Self { items, a_tile: items.len().div_ceil(n_visits.max(1)) }
+    }
+
+    #[inline(always)]
+    fn prefetch<K: Kernel>(&mut self, kernel: K, system: &System<'_, K::Packed>, n_chunks: usize) {
+        let (now, later) = self.items.split_at(self.a_tile.min(self.items.len()));
+        for &item in now {
+            kernel.prefetch(system.vector(item, n_chunks));
+        }
+        self.items = later;
+    }
 }
 
 const _: () = assert!(TILE == LANES, "one number for each vector of a tile fills a chunk");

@@ -1,14 +1,18 @@
 //! The exact solution of one row: the slow solver, for small numbers of factors and as a reference.
+//!
+//! `A` is built and factorised in its upper half by one and the same product of the kernel, four rows
+//! at a time: `A += Σ (c − α₀) y yᵀ` over the gathered vectors, then `A = UᵀU`, where the rows of `U`
+//! that are done are taken away from the next four.
 
-use faer::dyn_stack::{MemBuffer, MemStack};
-use faer::linalg::cholesky::llt;
-use faer::linalg::matmul::{matmul, triangular};
-use faer::{Accum, Mat, MatMut, MatRef, Par};
+use super::kernel::{Kernel, LINES};
+use super::table::{Chunk, LANES, Table};
 
-use super::table::{Chunk, Table, fill};
-
-/// Vectors that are gathered for one product.
-const PIECE: usize = 512;
+/// Vectors that are gathered for one product: they stay in the first-level cache.
+const PIECE: usize = 64;
+/// How far ahead vectors are fetched.
+const SOON: usize = 16;
+/// A pivot that is this small against its diagonal element is rounding.
+const ROUNDING: f32 = 4.0 * f32::EPSILON;
 
 /// `A` of a row is not positive definite: its equations have no single solution.
 pub struct Singular;
@@ -18,49 +22,48 @@ pub struct Singular;
 pub struct System<'a> {
     /// The other side's vectors `Y`.
     pub fixed: &'a Table,
-    /// `α₀YᵀY`.
-    pub gram: &'a Mat<f32>,
+    /// `α₀YᵀY`, its rows padded like those of `fixed`, their number to whole chunks, ones in the
+    /// padding of the diagonal.
+    pub gram: &'a [Chunk],
     /// Confidence `α₀` of a pair never observed.
-    pub unobserved_weight: f32,
+    pub unobserved: f32,
 }
 
 /// Memory that rows use one after the other.
 pub struct Scratch {
-    a: Mat<f32>,
-    b: Vec<f32>,
-    gathered: Vec<f32>,
-    weighted: Vec<f32>,
-    factorization: MemBuffer,
+    a: Vec<Chunk>,
+    b: Vec<Chunk>,
+    gathered: Vec<Chunk>,
+    weighted: Vec<Chunk>,
 }
 
 impl Scratch {
-    /// Memory for rows of `n_factors`.
-    pub fn new(n_factors: usize) -> Self {
-        let factorization =
-            llt::factor::cholesky_in_place_scratch::<f32>(n_factors, Par::Seq, Default::default());
+    /// Memory for rows of `n_chunks`.
+    pub fn new(n_chunks: usize) -> Self {
         Self {
-            a: Mat::zeros(n_factors, n_factors),
-            b: vec![0.0; n_factors],
-            gathered: Vec::new(),
-            weighted: Vec::new(),
-            factorization: MemBuffer::new(factorization),
+            a: Vec::new(),
+            b: vec![Chunk::ZERO; n_chunks],
+            gathered: vec![Chunk::ZERO; PIECE * n_chunks],
+            weighted: vec![Chunk::ZERO; PIECE * n_chunks],
         }
     }
 }
 
 impl Scratch {
-    /// `A⁻¹ b` for another right-hand side, with the `A` of the row that was solved last.
-    pub fn solve_again(&mut self, b: &mut [f32]) {
-        let column = MatMut::from_column_major_slice_mut(b, self.a.nrows(), 1);
-        llt::solve::solve_in_place(self.a.as_ref(), column, Par::Seq, MemStack::new(&mut self.factorization));
+    /// `b ← A⁻¹ b`, with the `A` of the row that was solved last.
+    #[inline(always)]
+    pub fn solve_again<K: Kernel>(&self, kernel: K, n_factors: usize, b: &mut [Chunk]) {
+        substitute(kernel, &self.a, n_factors, b);
     }
 }
 
 impl System<'_> {
     /// Sets the row `x` to the minimum of `φ(x) = xᵀAx − 2bᵀx` and returns `φ` there, `−bᵀx`, with
     /// `A = α₀YᵀY + λI + Σ (c − α₀) y yᵀ` and `b = Σ c y`.
-    pub fn solve(
+    #[inline(always)]
+    pub fn solve<K: Kernel>(
         &self,
+        kernel: K,
         items: &[u32],
         confidences: &[f32],
         regularization: f32,
@@ -68,51 +71,98 @@ impl System<'_> {
         scratch: &mut Scratch,
     ) -> Result<f64, Singular> {
         let n_factors = self.fixed.n_factors();
-        let Scratch { a, b, gathered, weighted, factorization } = scratch;
-        a.copy_from(self.gram);
-        (0..n_factors).for_each(|i| a[(i, i)] += regularization);
-        b.fill(0.0);
-        for (items, confidences) in items.chunks(PIECE).zip(confidences.chunks(PIECE)) {
-            gathered.clear();
-            weighted.clear();
-            for (&item, &confidence) in items.iter().zip(confidences) {
-                let start = gathered.len();
-                self.fixed.extend_row(item as usize, gathered);
-                let weight = confidence - self.unobserved_weight;
-                weighted.extend(gathered[start..].iter().map(|value| weight * value));
+        let n_chunks = x.len();
+        let Scratch { a, b, gathered, weighted } = scratch;
+        a.clear();
+        a.extend_from_slice(self.gram);
+        b.fill(Chunk::ZERO);
+        (0..n_factors).for_each(|i| *at(a, n_chunks, i, i) += regularization);
+        for (piece, (here, values)) in items.chunks(PIECE).zip(confidences.chunks(PIECE)).enumerate() {
+            let length = here.len() * n_chunks;
+            let (gathered, weighted) = (&mut gathered[..length], &mut weighted[..length]);
+            let vectors = gathered.chunks_exact_mut(n_chunks).zip(weighted.chunks_exact_mut(n_chunks));
+            for (j, ((vector, weighted), &value)) in vectors.zip(values).enumerate() {
+                if let Some(&item) = items.get(piece * PIECE + j + SOON) {
+                    kernel.prefetch(self.fixed.row(item as usize));
+                }
+                let row = self.fixed.row(here[j] as usize);
+                kernel.scale_add(0.0, vector, 1.0, row);
+                kernel.scale_add(0.0, weighted, value - self.unobserved, row);
+                kernel.scale_add(1.0, b, value, row);
             }
-            let gathered = MatRef::from_row_major_slice(gathered, items.len(), n_factors);
-            let weighted = MatRef::from_row_major_slice(weighted, items.len(), n_factors);
-            let (lower, full) =
-                (triangular::BlockStructure::TriangularLower, triangular::BlockStructure::Rectangular);
-            triangular::matmul(
-                a.as_mut(),
-                lower,
-                Accum::Add,
-                gathered.transpose(),
-                full,
-                weighted,
-                full,
-                1.0,
-                Par::Seq,
-            );
-            let b = MatMut::from_column_major_slice_mut(b, n_factors, 1);
-            let confidences = MatRef::from_column_major_slice(confidences, items.len(), 1);
-            matmul(b, Accum::Add, gathered.transpose(), confidences, 1.0, Par::Seq);
+            for first in (0..n_factors).step_by(LINES) {
+                let lines = &mut a[first * n_chunks..][..LINES * n_chunks];
+                kernel.outer::<true>(weighted, gathered, first, lines);
+            }
         }
-        llt::factor::cholesky_in_place(
-            a.as_mut(),
-            Default::default(),
-            Par::Seq,
-            MemStack::new(factorization),
-            Default::default(),
-        )
-        .map_err(|_| Singular)?;
-        let mut solution = b.clone();
-        let column = MatMut::from_column_major_slice_mut(&mut solution, n_factors, 1);
-        llt::solve::solve_in_place(a.as_ref(), column, Par::Seq, MemStack::new(factorization));
-        let b_x: f64 = solution.iter().zip(&*b).map(|(&x, &b)| f64::from(x) * f64::from(b)).sum();
-        fill(x, solution);
-        Ok(-b_x)
+        factorize(kernel, a, n_factors, n_chunks, regularization)?;
+        kernel.scale_add(0.0, x, 1.0, b);
+        substitute(kernel, a, n_factors, x);
+        Ok(-f64::from(kernel.dot(b, x)))
+    }
+}
+
+/// The number in row `i` and column `j`.
+#[inline(always)]
+fn at(a: &mut [Chunk], n_chunks: usize, i: usize, j: usize) -> &mut f32 {
+    &mut a[i * n_chunks + j / LANES].0[j % LANES]
+}
+
+/// Replaces the upper half of `A` by `U` with `A = UᵀU`; chunks on the diagonal get their zeros.
+#[inline(always)]
+fn factorize<K: Kernel>(
+    kernel: K,
+    a: &mut [Chunk],
+    n_factors: usize,
+    n_chunks: usize,
+    regularization: f32,
+) -> Result<(), Singular> {
+    for first in (0..n_factors).step_by(LINES) {
+        let mut whole = [0.0; LINES];
+        for (i, whole) in whole.iter_mut().enumerate() {
+            *whole = *at(a, n_chunks, first + i, first + i);
+        }
+        let (done, rest) = a.split_at_mut(first * n_chunks);
+        let lines = &mut rest[..LINES * n_chunks];
+        kernel.outer::<false>(done, done, first, lines);
+        for i in 0..LINES {
+            let start = (first + i) / LANES;
+            let (above, line) = lines.split_at_mut(i * n_chunks);
+            let line = &mut line[start..n_chunks];
+            for above in above.chunks_exact(n_chunks) {
+                let value = above[start].0[(first + i) % LANES];
+                kernel.scale_add(1.0, line, -value, &above[start..]);
+            }
+            let pivot = line[0].0[(first + i) % LANES];
+            // `A − λI` has no negative eigenvalue, so a pivot below `λ` is rounding.
+            let pivot = if pivot < regularization { regularization } else { pivot };
+            if pivot <= whole[i] * ROUNDING && regularization <= 0.0 {
+                return Err(Singular);
+            }
+            let scale = 1.0 / pivot.sqrt();
+            line.iter_mut().flat_map(|chunk| &mut chunk.0).for_each(|value| *value *= scale);
+            line[0].0[..(first + i) % LANES].fill(0.0);
+            line[0].0[(first + i) % LANES] = pivot.sqrt();
+        }
+    }
+    Ok(())
+}
+
+/// Solves `UᵀU x = b` in the place of `b`.
+#[inline(always)]
+fn substitute<K: Kernel>(kernel: K, u: &[Chunk], n_factors: usize, x: &mut [Chunk]) {
+    let n_chunks = x.len();
+    for i in 0..n_factors {
+        let (start, lane) = (i / LANES, i % LANES);
+        let line = &u[i * n_chunks + start..][..n_chunks - start];
+        let value = x[start].0[lane] / line[0].0[lane];
+        kernel.scale_add(1.0, &mut x[start..], -value, line);
+        x[start].0[lane] = value;
+    }
+    for i in (0..n_factors).rev() {
+        let (start, lane) = (i / LANES, i % LANES);
+        let line = &u[i * n_chunks + start..][..n_chunks - start];
+        let value = std::mem::take(&mut x[start].0[lane]);
+        x[start].0[lane] = (value - kernel.dot(line, &x[start..])) / line[0].0[lane];
     }
 }

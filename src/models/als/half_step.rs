@@ -10,12 +10,11 @@ use faer::{Mat, Scale};
 use rayon::prelude::*;
 
 use super::basis::Basis;
-use super::cholesky::Singular;
 use super::gram::gram;
 use super::kernel::{Kernel, ROWS, Task, Work, dispatch};
 use super::objective::Objective;
 use super::pages::Pages;
-use super::table::{Chunk, Table};
+use super::table::{Chunk, LANES, Table, fill};
 use super::{Als, Solver, cg, cholesky, subspace};
 use crate::interactions::Interactions;
 
@@ -78,26 +77,19 @@ impl Side {
         let fixed_squares = (0..gram.nrows()).map(|i| f64::from(gram[(i, i)])).sum();
         gram *= Scale(weights.unobserved_weight);
         let unobserved_weight = weights.unobserved_weight;
-        let n_factors = fixed.n_factors();
         let objective = match parameters.solver {
             Solver::Cg => {
                 let steps = parameters.cg_steps;
                 dispatch(fixed, Steps { side: self, table, fixed, gram: &gram, weights, steps })
             }
             Solver::Cholesky => {
-                let system = cholesky::System { fixed, gram: &gram, unobserved_weight };
-                let scratch = || cholesky::Scratch::new(n_factors);
-                self.by_rows(table, fixed, weights, scratch, |items, confidences, lambda, x, scratch| {
-                    system.solve(items, confidences, lambda, x, scratch)
-                })?
+                let gram = padded(&gram, fixed.n_chunks());
+                dispatch(fixed, Exact { side: self, table, fixed, gram: &gram, weights })?
             }
             Solver::IalsPlusPlus => {
-                let block_size = parameters.block_size.min(n_factors);
+                let block_size = parameters.block_size.min(fixed.n_factors());
                 let system = subspace::System { fixed, gram: &gram, unobserved_weight, block_size };
-                let scratch = || subspace::Scratch::new(n_factors, block_size);
-                self.by_rows(table, fixed, weights, scratch, |items, confidences, lambda, x, scratch| {
-                    system.solve(items, confidences, lambda, x, scratch)
-                })?
+                self.by_blocks(table, weights, system)?
             }
         };
         Ok(Outcome { objective, fixed_squares })
@@ -134,33 +126,103 @@ impl Side {
         slices
     }
 
-    /// Every row by `solve(items, confidences, λ, row, scratch)`; gives `Σ φ`.
-    fn by_rows<S>(
+    /// Every row by [`subspace`]; gives `Σ φ`, or the first row that has no single solution.
+    fn by_blocks(
         &self,
         table: &mut Table,
-        fixed: &Table,
         weights: Objective,
-        scratch: impl Fn() -> S + Sync,
-        solve: impl Fn(&[u32], &[f32], f32, &mut [Chunk], &mut S) -> Result<f64, Singular> + Sync,
+        system: subspace::System<'_>,
     ) -> Result<f64, usize> {
+        let (n_chunks, n_columns) = (system.fixed.n_chunks(), system.fixed.n_rows());
         let tasks: Vec<_> = self.blocks.iter().cloned().zip(self.slices(table)).collect();
         let sums: Vec<Result<f64, usize>> = tasks
             .into_par_iter()
             .with_max_len(1)
             .map(|(rows, chunks)| {
-                let mut scratch = scratch();
+                let mut scratch = subspace::Scratch::new(system.fixed.n_factors(), system.block_size);
                 let mut objective = 0.0;
-                for (row, x) in rows.zip(chunks.chunks_exact_mut(fixed.n_chunks())) {
+                for (row, x) in rows.zip(chunks.chunks_exact_mut(n_chunks)) {
                     let (items, confidences) = self.confidences.row(row);
                     if !items.is_empty() {
-                        let lambda = weights.regularization(items.len(), fixed.n_rows());
-                        objective += solve(items, confidences, lambda, x, &mut scratch).map_err(|_| row)?;
+                        let lambda = weights.regularization(items.len(), n_columns);
+                        let solved = system.solve(items, confidences, lambda, x, &mut scratch);
+                        objective += solved.map_err(|_| row)?;
                     }
                 }
                 Ok(objective)
             })
             .collect();
         sums.into_iter().sum()
+    }
+}
+
+/// `gram` with its rows padded to whole chunks and their number too, ones in the padding of the diagonal.
+pub(super) fn padded(gram: &Mat<f32>, n_chunks: usize) -> Vec<Chunk> {
+    let n_factors = gram.nrows();
+    let mut rows = vec![Chunk::ZERO; n_chunks * LANES * n_chunks];
+    for (i, row) in rows.chunks_exact_mut(n_chunks).enumerate() {
+        if i < n_factors {
+            fill(row, (0..n_factors).map(|j| gram[(i, j)]));
+        } else {
+            row[i / LANES].0[i % LANES] = 1.0;
+        }
+    }
+    rows
+}
+
+/// A half-step by [`cholesky`]; gives `Σ φ`, or the first row that has no single solution.
+struct Exact<'a> {
+    side: &'a Side,
+    table: &'a mut Table,
+    fixed: &'a Table,
+    gram: &'a [Chunk],
+    weights: Objective,
+}
+
+impl Work for Exact<'_> {
+    type Output = Result<f64, usize>;
+
+    fn with<K: Kernel>(self, kernel: K) -> Self::Output {
+        let unobserved = self.weights.unobserved_weight;
+        let system = cholesky::System { fixed: self.fixed, gram: self.gram, unobserved };
+        let tasks: Vec<_> = self.side.blocks.iter().cloned().zip(self.side.slices(self.table)).collect();
+        let (side, weights) = (self.side, self.weights);
+        let sums: Vec<Result<f64, usize>> = tasks
+            .into_par_iter()
+            .with_max_len(1)
+            .map(|(rows, chunks)| kernel.enter(ExactBlock { side, weights, system, rows, chunks }))
+            .collect();
+        sums.into_iter().sum()
+    }
+}
+
+/// A block of rows for [`cholesky`].
+struct ExactBlock<'a> {
+    side: &'a Side,
+    weights: Objective,
+    system: cholesky::System<'a>,
+    rows: Range<usize>,
+    chunks: &'a mut [Chunk],
+}
+
+impl<K: Kernel> Task<K> for ExactBlock<'_> {
+    type Output = Result<f64, usize>;
+
+    #[inline(always)]
+    fn run(self, kernel: K) -> Self::Output {
+        let n_chunks = self.system.fixed.n_chunks();
+        let n_columns = self.system.fixed.n_rows();
+        let mut scratch = cholesky::Scratch::new(n_chunks);
+        let mut objective = 0.0;
+        for (row, x) in self.rows.zip(self.chunks.chunks_exact_mut(n_chunks)) {
+            let (items, confidences) = self.side.confidences.row(row);
+            if !items.is_empty() {
+                let lambda = self.weights.regularization(items.len(), n_columns);
+                let solved = self.system.solve(kernel, items, confidences, lambda, x, &mut scratch);
+                objective += solved.map_err(|_| row)?;
+            }
+        }
+        Ok(objective)
     }
 }
 
@@ -222,11 +284,13 @@ impl<K: Kernel> Task<K> for Block<'_, K::Packed> {
         turn(kernel, self.chunks, &self.basis.solved_in, n_chunks);
         let mut scratch = cg::Scratch::default();
         let mut objective = 0.0;
+        let end = self.rows.end;
         for (row, x) in self.rows.zip(self.chunks.chunks_exact_mut(n_chunks)) {
             let (items, confidences) = self.side.confidences.row(row);
             if !items.is_empty() {
                 let ridge = self.weights.regularization(items.len(), self.n_columns);
-                let row = cg::Row { items, confidences, ridge };
+                let next_items = if row + 1 < end { self.side.confidences.row(row + 1).0 } else { &[] };
+                let row = cg::Row { items, confidences, ridge, next_items };
                 objective += self.system.solve(kernel, row, x, &mut scratch);
             }
         }
@@ -241,15 +305,20 @@ fn turn<K: Kernel>(kernel: K, vectors: &mut [Chunk], matrix: &[Chunk], n_chunks:
     let mut rows = vec![Chunk::ZERO; ROWS * n_chunks];
     let mut turned = rows.clone();
     for vectors in vectors.chunks_mut(ROWS * n_chunks) {
-        rows[..vectors.len()].copy_from_slice(vectors);
-        kernel.transform(&rows, matrix, &mut turned);
+        if vectors.len() == rows.len() {
+            kernel.transform(vectors, matrix, &mut turned);
+        } else {
+            rows[..vectors.len()].copy_from_slice(vectors);
+            kernel.transform(&rows, matrix, &mut turned);
+        }
         vectors.copy_from_slice(&turned[..vectors.len()]);
     }
 }
 
 /// The vectors of `table` in the basis, as they are gathered.
 fn pack<K: Kernel>(kernel: K, table: &Table, basis: &Basis) -> Pages<K::Packed> {
-    let mut packed = Pages::new(table.chunks().len(), kernel.pack(&Chunk::ZERO, 0));
+    let zero = kernel.pack(&Chunk::ZERO, 0);
+    let mut packed = Pages::new(table.chunks().len(), zero);
     let length = TURNED * table.n_chunks();
     let pieces = packed.par_chunks_mut(length).zip(table.chunks().par_chunks(length)).enumerate();
     pieces.for_each(|(piece, (packed, vectors))| {

@@ -31,11 +31,14 @@ pub trait Kernel: Copy + Send + Sync {
     /// The chunk at place `at` of the gather table.
     fn pack(self, chunk: &Chunk, at: usize) -> Self::Packed;
 
-    /// Writes a packed vector into place `at` of a tile.
-    fn unpack(self, packed: &[Self::Packed], tile: &mut [Chunk], at: usize);
+    /// Fills a tile with the vectors `items` of `table`, at most [`TILE`], and zeros after them.
+    fn unpack(self, table: &[Self::Packed], items: &[u32], tile: &mut [Chunk]);
 
-    /// Asks for a packed vector to be in the cache soon.
-    fn prefetch(self, packed: &[Self::Packed]);
+    /// Asks for values to be in the cache soon.
+    fn prefetch<T>(self, values: &[T]);
+
+    /// The first [`TILE`] values, zeros if there are fewer.
+    fn load(self, values: &[f32]) -> Chunk;
 
     /// `out[j] = tile[j] · vector`.
     fn dots(self, tile: &[Chunk], vector: &[Chunk]) -> Chunk;
@@ -49,10 +52,23 @@ pub trait Kernel: Copy + Send + Sync {
     /// `out ← scale · out + factor · vector`.
     fn scale_add(self, scale: f32, out: &mut [Chunk], factor: f32, vector: &[Chunk]);
 
+    /// `out ← scale · (a + shift) ∘ b`.
+    fn times(self, scale: f32, a: &[Chunk], shift: f32, b: &[Chunk], out: &mut [Chunk]);
+
+    /// With `w = (c − shift) · scale · dot`: adds `w · scale · dot` to `sum`, and gives `w · scale`.
+    fn weigh(self, confidences: &Chunk, shift: f32, dots: &Chunk, scale: f32, sum: &mut Chunk) -> Chunk;
+
+    /// Adds `Σ_r left[r][first + i] · right[r]` to row `i` of `out`, or takes it away, for the
+    /// [`LINES`] rows of `out` and their chunks from `first` on.
+    fn outer<const ADD: bool>(self, left: &[Chunk], right: &[Chunk], first: usize, out: &mut [Chunk]);
+
     /// `out[r] = rows[r] · matrix` for [`ROWS`] vectors, one after the other; `matrix` has as many rows
     /// as `rows` has numbers to a vector.
     fn transform(self, rows: &[Chunk], matrix: &[Chunk], out: &mut [Chunk]);
 }
+
+/// Rows that [`Kernel::outer`] changes at once.
+pub const LINES: usize = 4;
 
 /// Vectors that [`Kernel::transform`] takes at once.
 pub const ROWS: usize = 8;

@@ -2,7 +2,7 @@
 
 use pulp::{NullaryFnOnce, Simd};
 
-use super::kernel::{Kernel, ROWS, TILE, Task};
+use super::kernel::{Kernel, LINES, ROWS, TILE, Task};
 use super::table::{Chunk, LANES};
 
 /// A vector unit of `pulp`.
@@ -35,14 +35,68 @@ impl<S: Simd> Kernel for Portable<S> {
     }
 
     #[inline(always)]
-    fn unpack(self, packed: &[Chunk], tile: &mut [Chunk], at: usize) {
-        for (from, chunks) in packed.iter().zip(tile.chunks_exact_mut(TILE)) {
-            chunks[at] = *from;
+    fn unpack(self, table: &[Chunk], items: &[u32], tile: &mut [Chunk]) {
+        let tile = tile.as_chunks_mut::<TILE>().0;
+        for (j, &item) in items.iter().enumerate() {
+            let vector = &table[item as usize * tile.len()..][..tile.len()];
+            for (chunk, chunks) in vector.iter().zip(&mut *tile) {
+                chunks[j] = *chunk;
+            }
+        }
+        for chunks in tile {
+            chunks[items.len()..].fill(Chunk::ZERO);
         }
     }
 
     #[inline(always)]
-    fn prefetch(self, _packed: &[Chunk]) {}
+    fn prefetch<T>(self, _values: &[T]) {}
+
+    #[inline(always)]
+    fn load(self, values: &[f32]) -> Chunk {
+        let mut chunk = Chunk::ZERO;
+        chunk.0.iter_mut().zip(values).for_each(|(lane, &value)| *lane = value);
+        chunk
+    }
+
+    #[inline(always)]
+    fn times(self, scale: f32, a: &[Chunk], shift: f32, b: &[Chunk], out: &mut [Chunk]) {
+        for ((a, b), out) in a.iter().zip(b).zip(out) {
+            for i in 0..LANES {
+                out.0[i] = scale * (a.0[i] + shift) * b.0[i];
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn weigh(self, confidences: &Chunk, shift: f32, dots: &Chunk, scale: f32, sum: &mut Chunk) -> Chunk {
+        let mut out = Chunk::ZERO;
+        for j in 0..TILE {
+            let dot = dots.0[j] * scale;
+            let weighted = (confidences.0[j] - shift) * dot;
+            sum.0[j] += weighted * dot;
+            out.0[j] = weighted * scale;
+        }
+        out
+    }
+
+    #[inline(always)]
+    fn outer<const ADD: bool>(self, left: &[Chunk], right: &[Chunk], first: usize, out: &mut [Chunk]) {
+        let simd = self.0;
+        let n_chunks = out.len() / LINES;
+        let start = first / LANES;
+        for (left, right) in left.chunks_exact(n_chunks).zip(right.chunks_exact(n_chunks)) {
+            for (i, out) in out.chunks_exact_mut(n_chunks).enumerate() {
+                let value = left[start].0[first % LANES + i];
+                let value = simd.splat_f32s(if ADD { value } else { -value });
+                for (out, part) in out[start..].iter_mut().zip(&right[start..]) {
+                    let ((out, _), (part, _)) = (S::as_mut_simd_f32s(&mut out.0), S::as_simd_f32s(&part.0));
+                    for (out, &part) in out.iter_mut().zip(part) {
+                        *out = simd.mul_add_e_f32s(value, part, *out);
+                    }
+                }
+            }
+        }
+    }
 
     #[inline(always)]
     fn dots(self, tile: &[Chunk], vector: &[Chunk]) -> Chunk {
@@ -59,8 +113,8 @@ impl<S: Simd> Kernel for Portable<S> {
                     }
                 }
             }
-            for j in 0..CHAINS {
-                out.0[first + j] = simd.reduce_sum_f32s(sums[j]);
+            for (out, sum) in out.0[first..].iter_mut().zip(sums) {
+                *out = simd.reduce_sum_f32s(sum);
             }
         }
         out
@@ -73,9 +127,9 @@ impl<S: Simd> Kernel for Portable<S> {
             let (out, _) = S::as_mut_simd_f32s(&mut out.0);
             for v in 0..out.len() {
                 let mut sum = out[v];
-                for j in 0..TILE {
-                    let (row, _) = S::as_simd_f32s(&chunks[j].0);
-                    sum = simd.mul_add_e_f32s(simd.splat_f32s(weights.0[j]), row[v], sum);
+                for (row, &weight) in chunks.iter().zip(&weights.0) {
+                    let (row, _) = S::as_simd_f32s(&row.0);
+                    sum = simd.mul_add_e_f32s(simd.splat_f32s(weight), row[v], sum);
                 }
                 out[v] = sum;
             }
