@@ -49,6 +49,14 @@ impl Scratch {
     }
 }
 
+impl Scratch {
+    /// `b ← A⁻¹ b`, with the `A` of the row that was solved last.
+    #[inline(always)]
+    pub fn solve_again<K: Kernel>(&self, kernel: K, n_factors: usize, b: &mut [Chunk]) {
+        substitute(kernel, &self.a, n_factors, b);
+    }
+}
+
 impl System<'_> {
     /// Sets the row `x` to the minimum of `φ(x) = xᵀAx − 2bᵀx` and returns `φ` there, `−bᵀx`, with
     /// `A = α₀YᵀY + λI + Σ (c − α₀) y yᵀ` and `b = Σ c y`.

@@ -14,7 +14,7 @@
 //! # Source
 //! Hu, Koren, Volinsky: Collaborative filtering for implicit feedback datasets, ICDM 2008, section 5.
 
-use super::table::Table;
+use super::table::Chunk;
 use super::{AlsError, FoldIn};
 
 /// The score of an item and where it comes from.
@@ -45,30 +45,25 @@ impl FoldIn {
             return Err(AlsError::Row { given, values, n_rows, problem });
         }
         let (items, confidences) = self.confidences(items, values)?;
-        let mut scratch = self.scratch();
-        self.solve(&items, &confidences, &mut scratch)?;
-        let explain = |&target: &u32| {
-            let mut weighted = vector(fixed, target);
-            if !items.is_empty() {
-                scratch.solve_again(&mut weighted);
-            }
-            let shares = items.iter().zip(&confidences).map(|(&item, &confidence)| {
-                let product: f32 = vector(fixed, item).iter().zip(&weighted).map(|(a, b)| a * b).sum();
-                (item, confidence * product)
-            });
+        let mut weighted: Vec<Vec<Chunk>> =
+            targets.iter().map(|&target| fixed.row(target as usize).to_vec()).collect();
+        self.solve(&items, &confidences, &mut weighted, &mut self.scratch())?;
+        let explain = |weighted: &Vec<Chunk>| {
+            let shares = items
+                .iter()
+                .zip(&confidences)
+                .map(|(&item, &confidence)| (item, confidence * product(fixed.row(item as usize), weighted)));
             let mut contributions: Vec<(u32, f32)> = shares.collect();
             let score = contributions.iter().map(|&(_, share)| share).sum();
             contributions.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
             Explanation { score, contributions }
         };
-        Ok(targets.iter().map(explain).collect())
+        Ok(weighted.iter().map(explain).collect())
     }
 }
 
-fn vector(table: &Table, row: u32) -> Vec<f32> {
-    let mut vector = Vec::with_capacity(table.n_factors());
-    table.extend_row(row as usize, &mut vector);
-    vector
+fn product(a: &[Chunk], b: &[Chunk]) -> f32 {
+    a.iter().flat_map(|chunk| chunk.0).zip(b.iter().flat_map(|chunk| chunk.0)).map(|(a, b)| a * b).sum()
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@ use faer::{Mat, Scale};
 use rayon::prelude::*;
 
 use super::basis::Basis;
-use super::cholesky::Singular;
 use super::gram::gram;
 use super::kernel::{Kernel, ROWS, Task, Work, dispatch};
 use super::objective::Objective;
@@ -77,6 +76,7 @@ impl Side {
         let mut gram = gram(fixed);
         let fixed_squares = (0..gram.nrows()).map(|i| f64::from(gram[(i, i)])).sum();
         gram *= Scale(weights.unobserved_weight);
+        let unobserved_weight = weights.unobserved_weight;
         let objective = match parameters.solver {
             Solver::Cg => {
                 let steps = parameters.cg_steps;
@@ -87,13 +87,9 @@ impl Side {
                 dispatch(fixed, Exact { side: self, table, fixed, gram: &gram, weights })?
             }
             Solver::IalsPlusPlus => {
-                let unobserved_weight = weights.unobserved_weight;
                 let block_size = parameters.block_size.min(fixed.n_factors());
                 let system = subspace::System { fixed, gram: &gram, unobserved_weight, block_size };
-                let scratch = || subspace::Scratch::new(fixed.n_factors(), block_size);
-                self.by_rows(table, fixed, weights, scratch, |items, confidences, lambda, x, scratch| {
-                    system.solve(items, confidences, lambda, x, scratch)
-                })?
+                self.by_blocks(table, weights, system)?
             }
         };
         Ok(Outcome { objective, fixed_squares })
@@ -130,27 +126,27 @@ impl Side {
         slices
     }
 
-    /// Every row by `solve(items, confidences, λ, row, scratch)`; gives `Σ φ`.
-    fn by_rows<S>(
+    /// Every row by [`subspace`]; gives `Σ φ`, or the first row that has no single solution.
+    fn by_blocks(
         &self,
         table: &mut Table,
-        fixed: &Table,
         weights: Objective,
-        scratch: impl Fn() -> S + Sync,
-        solve: impl Fn(&[u32], &[f32], f32, &mut [Chunk], &mut S) -> Result<f64, Singular> + Sync,
+        system: subspace::System<'_>,
     ) -> Result<f64, usize> {
+        let (n_chunks, n_columns) = (system.fixed.n_chunks(), system.fixed.n_rows());
         let tasks: Vec<_> = self.blocks.iter().cloned().zip(self.slices(table)).collect();
         let sums: Vec<Result<f64, usize>> = tasks
             .into_par_iter()
             .with_max_len(1)
             .map(|(rows, chunks)| {
-                let mut scratch = scratch();
+                let mut scratch = subspace::Scratch::new(system.fixed.n_factors(), system.block_size);
                 let mut objective = 0.0;
-                for (row, x) in rows.zip(chunks.chunks_exact_mut(fixed.n_chunks())) {
+                for (row, x) in rows.zip(chunks.chunks_exact_mut(n_chunks)) {
                     let (items, confidences) = self.confidences.row(row);
                     if !items.is_empty() {
-                        let lambda = weights.regularization(items.len(), fixed.n_rows());
-                        objective += solve(items, confidences, lambda, x, &mut scratch).map_err(|_| row)?;
+                        let lambda = weights.regularization(items.len(), n_columns);
+                        let solved = system.solve(items, confidences, lambda, x, &mut scratch);
+                        objective += solved.map_err(|_| row)?;
                     }
                 }
                 Ok(objective)
@@ -161,7 +157,7 @@ impl Side {
 }
 
 /// `gram` with its rows padded to whole chunks and their number too, ones in the padding of the diagonal.
-fn padded(gram: &Mat<f32>, n_chunks: usize) -> Vec<Chunk> {
+pub(super) fn padded(gram: &Mat<f32>, n_chunks: usize) -> Vec<Chunk> {
     let n_factors = gram.nrows();
     let mut rows = vec![Chunk::ZERO; n_chunks * LANES * n_chunks];
     for (i, row) in rows.chunks_exact_mut(n_chunks).enumerate() {

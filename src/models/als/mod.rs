@@ -43,7 +43,6 @@ mod basis;
 mod cg;
 mod cholesky;
 mod error;
-mod exact_row;
 mod explain;
 mod fit;
 mod fold_in;
