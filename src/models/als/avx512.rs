@@ -106,15 +106,29 @@ impl<P: Packed> Kernel for Avx512<P> {
     }
 
     #[inline(always)]
-    fn dots(self, tile: &[Chunk], vector: &[Chunk]) -> Chunk {
+    fn dots(self, tile: &[Chunk], n: usize, vector: &[Chunk]) -> Chunk {
         // SAFETY: `self` proves that the processor has the features.
-        unsafe { dots(tile, vector) }
+        unsafe {
+            match n.div_ceil(4) {
+                0 | 1 => dots::<4>(tile, vector),
+                2 => dots::<8>(tile, vector),
+                3 => dots::<12>(tile, vector),
+                _ => dots::<TILE>(tile, vector),
+            }
+        }
     }
 
     #[inline(always)]
-    fn add_weighted(self, tile: &[Chunk], weights: &Chunk, out: &mut [Chunk]) {
+    fn add_weighted(self, tile: &[Chunk], n: usize, weights: &Chunk, out: &mut [Chunk]) {
         // SAFETY: `self` proves that the processor has the features.
-        unsafe { add_weighted(tile, weights, out) }
+        unsafe {
+            match n.div_ceil(4) {
+                0 | 1 => add_weighted::<4>(tile, weights, out),
+                2 => add_weighted::<8>(tile, weights, out),
+                3 => add_weighted::<12>(tile, weights, out),
+                _ => add_weighted::<TILE>(tile, weights, out),
+            }
+        }
     }
 
     #[inline(always)]
@@ -311,11 +325,11 @@ fn outer_part<const ADD: bool, const N: usize>(
 
 #[target_feature(enable = "avx512f,avx512dq")]
 #[inline]
-fn dots(tile: &[Chunk], vector: &[Chunk]) -> Chunk {
+fn dots<const N: usize>(tile: &[Chunk], vector: &[Chunk]) -> Chunk {
     let mut sums = [_mm512_setzero_ps(); TILE];
     for (chunks, part) in tile.as_chunks::<TILE>().0.iter().zip(vector) {
         let part = load(part);
-        for j in 0..TILE {
+        for j in 0..N {
             sums[j] = _mm512_fmadd_ps(load(&chunks[j]), part, sums[j]);
         }
     }
@@ -360,14 +374,14 @@ fn sum_each(v: [__m512; TILE]) -> __m512 {
 
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn add_weighted(tile: &[Chunk], weights: &Chunk, out: &mut [Chunk]) {
-    let mut lanes = [_mm512_setzero_ps(); TILE];
-    for j in 0..TILE {
+fn add_weighted<const N: usize>(tile: &[Chunk], weights: &Chunk, out: &mut [Chunk]) {
+    let mut lanes = [_mm512_setzero_ps(); N];
+    for j in 0..N {
         lanes[j] = _mm512_set1_ps(weights.0[j]);
     }
     for (chunks, out) in tile.as_chunks::<TILE>().0.iter().zip(out) {
         let mut sums = [load(out), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()];
-        for j in 0..TILE {
+        for j in 0..N {
             sums[j % 4] = _mm512_fmadd_ps(load(&chunks[j]), lanes[j], sums[j % 4]);
         }
         store(out, _mm512_add_ps(_mm512_add_ps(sums[0], sums[1]), _mm512_add_ps(sums[2], sums[3])));

@@ -21,6 +21,8 @@ const SCRATCH_CHUNKS: usize = 8192;
 const AHEAD: usize = 256;
 /// How far ahead the others are fetched, in vectors.
 const SOON: usize = 2 * TILE;
+/// Tiles whose part of `φ` is summed in f32.
+const FLUSH: usize = 16;
 /// Squared residual at which a row counts as solved.
 const SOLVED: f32 = 1e-20;
 
@@ -74,6 +76,7 @@ impl<P: Copy> System<'_, P> {
         let n_chunks = x.len();
         let tile_length = TILE * n_chunks;
         let n_tiles = row.items.len().div_ceil(TILE);
+        let n_here = |at: usize| (row.items.len() - at * TILE).min(TILE);
         let kept = n_tiles.min((SCRATCH_CHUNKS / tile_length).max(1)).max(1);
         let mut next = Ahead::new(row.next_items, n_tiles * (self.steps + 1));
         let Scratch { tiles, confidences, residual, direction, product } = scratch;
@@ -86,22 +89,25 @@ impl<P: Copy> System<'_, P> {
 
         // r = b − A x
         kernel.times(-1.0, self.eigenvalues, row.ridge, x, residual);
-        let mut curvature = -kernel.dot(residual, x);
+        let mut curvature = -f64::from(kernel.dot(residual, x));
         let mut bend = Chunk::ZERO;
         for at in 0..n_tiles {
             let tile = &mut tiles[at.min(kept - 1) * tile_length..][..tile_length];
             self.gather(kernel, row.items, at, tile);
             next.prefetch(kernel, self, n_chunks);
             let confidence = kernel.load(&row.confidences[at * TILE..]);
-            let dots = kernel.dots(tile, x);
+            let dots = kernel.dots(tile, n_here(at), x);
             let mut pull = [kernel.weigh(&confidence, self.unobserved, &dots, unscaled, &mut bend)];
             kernel.scale_add(-1.0, &mut pull, unscaled, &[confidence]);
-            kernel.add_weighted(tile, &pull[0], residual);
+            kernel.add_weighted(tile, n_here(at), &pull[0], residual);
             confidences.push(confidence);
+            if at % FLUSH == FLUSH - 1 || at == n_tiles - 1 {
+                curvature += f64::from(bend.0.iter().sum::<f32>());
+                bend = Chunk::ZERO;
+            }
         }
-        curvature += bend.0.iter().sum::<f32>();
         // φ = xᵀAx − 2bᵀx = −xᵀAx − 2r·x
-        let mut objective = -f64::from(curvature) - 2.0 * f64::from(kernel.dot(residual, x));
+        let mut objective = -curvature - 2.0 * f64::from(kernel.dot(residual, x));
         kernel.scale_add(0.0, direction, 1.0, residual);
         let mut squares = kernel.dot(residual, residual);
 
@@ -119,10 +125,10 @@ impl<P: Copy> System<'_, P> {
                     self.gather(kernel, row.items, at, tile);
                 }
                 next.prefetch(kernel, self, n_chunks);
-                let dots = kernel.dots(tile, direction);
+                let dots = kernel.dots(tile, n_here(at), direction);
                 let pull = kernel.weigh(confidence, self.unobserved, &dots, unscaled, &mut bend);
                 if !last {
-                    kernel.add_weighted(tile, &pull, product);
+                    kernel.add_weighted(tile, n_here(at), &pull, product);
                 }
             }
             curvature += bend.0.iter().sum::<f32>();

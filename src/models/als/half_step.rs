@@ -348,3 +348,71 @@ impl<K: Kernel> Task<K> for Pack<'_, K::Packed> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_pcg::Pcg64;
+
+    use super::*;
+    use crate::models::als::Als;
+    use crate::models::als::kernel::dispatch_portable;
+
+    /// A side and two tables; the fixed one takes `n_columns · factors · 4` bytes.
+    fn problem(n_columns: usize, factors: usize) -> (Side, Table, Table) {
+        let mut random = Pcg64::seed_from_u64(3);
+        let mut triplets = Vec::new();
+        for row in 0..70u32 {
+            for _ in 0..random.random_range(0..90) {
+                let column = random.random_range(0..n_columns) as u32;
+                triplets.push((row, column, random.random_range(0.1..9.0f32)));
+            }
+        }
+        let matrix = Interactions::from_triplets(70, n_columns, triplets).unwrap();
+        let table = Table::random(matrix.row_starts(), factors, 1, 1);
+        let every_column: Vec<usize> = (0..=n_columns).collect();
+        (Side::new(matrix), table, Table::random(&every_column, factors, 1, 2))
+    }
+
+    fn assert_near(a: &Table, b: &Table, tolerance: f32) {
+        let largest = a.longest();
+        for (a, b) in a.chunks().iter().zip(b.chunks()) {
+            for (a, b) in a.0.iter().zip(b.0) {
+                assert!((a - b).abs() <= tolerance * largest, "{a} and {b}");
+            }
+        }
+    }
+
+    /// The machine's kernel with 32-bit and with 16-bit vectors, and numbers of factors that fill
+    /// chunks or do not.
+    #[test]
+    fn the_kernels_agree() {
+        for (n_columns, factors, tolerance) in
+            [(60, 1, 1e-5), (60, 37, 1e-4), (300, 128, 1e-4), (5000, 64, 2e-3), (9000, 40, 2e-3)]
+        {
+            let (side, table, fixed) = problem(n_columns, factors);
+            let weights =
+                Objective::of(&Als { regularization: 0.5, unobserved_weight: 0.7, ..Als::default() });
+            let mut gram = gram(&fixed);
+            gram *= Scale(weights.unobserved_weight);
+            let steps = |table: &mut Table, portable: bool| {
+                let work = Steps { side: &side, table, fixed: &fixed, gram: &gram, weights, steps: 3 };
+                if portable { dispatch_portable(work) } else { dispatch(&fixed, work) }
+            };
+            let (mut fast, mut plain) = (table.clone(), table.clone());
+            let (fast_sum, plain_sum) = (steps(&mut fast, false), steps(&mut plain, true));
+            assert_near(&plain, &fast, tolerance);
+            assert!((fast_sum / plain_sum - 1.0).abs() < 1e-4, "{fast_sum} and {plain_sum}");
+
+            let padded = padded(&gram, fixed.n_chunks());
+            let exact = |table: &mut Table, portable: bool| {
+                let work = Exact { side: &side, table, fixed: &fixed, gram: &padded, weights };
+                if portable { dispatch_portable(work) } else { dispatch(&fixed, work) }.unwrap()
+            };
+            let (mut fast, mut plain) = (table.clone(), table.clone());
+            let (fast_sum, plain_sum) = (exact(&mut fast, false), exact(&mut plain, true));
+            assert_near(&plain, &fast, 1e-4);
+            assert!((fast_sum / plain_sum - 1.0).abs() < 1e-5, "{fast_sum} and {plain_sum}");
+        }
+    }
+}

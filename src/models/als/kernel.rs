@@ -40,11 +40,11 @@ pub trait Kernel: Copy + Send + Sync {
     /// The first [`TILE`] values, zeros if there are fewer.
     fn load(self, values: &[f32]) -> Chunk;
 
-    /// `out[j] = tile[j] · vector`.
-    fn dots(self, tile: &[Chunk], vector: &[Chunk]) -> Chunk;
+    /// `out[j] = tile[j] · vector`, of a tile whose vectors from `n` on are zeros.
+    fn dots(self, tile: &[Chunk], n: usize, vector: &[Chunk]) -> Chunk;
 
-    /// `out += Σ_j weights[j] · tile[j]`.
-    fn add_weighted(self, tile: &[Chunk], weights: &Chunk, out: &mut [Chunk]);
+    /// `out += Σ_j weights[j] · tile[j]`, of a tile whose vectors from `n` on are zeros.
+    fn add_weighted(self, tile: &[Chunk], n: usize, weights: &Chunk, out: &mut [Chunk]);
 
     /// `a · b`.
     fn dot(self, a: &[Chunk], b: &[Chunk]) -> f32;

@@ -99,7 +99,7 @@ impl<S: Simd> Kernel for Portable<S> {
     }
 
     #[inline(always)]
-    fn dots(self, tile: &[Chunk], vector: &[Chunk]) -> Chunk {
+    fn dots(self, tile: &[Chunk], _n: usize, vector: &[Chunk]) -> Chunk {
         let simd = self.0;
         let mut out = Chunk::ZERO;
         for first in (0..TILE).step_by(CHAINS) {
@@ -121,7 +121,7 @@ impl<S: Simd> Kernel for Portable<S> {
     }
 
     #[inline(always)]
-    fn add_weighted(self, tile: &[Chunk], weights: &Chunk, out: &mut [Chunk]) {
+    fn add_weighted(self, tile: &[Chunk], _n: usize, weights: &Chunk, out: &mut [Chunk]) {
         let simd = self.0;
         for (chunks, out) in tile.as_chunks::<TILE>().0.iter().zip(out) {
             let (out, _) = S::as_mut_simd_f32s(&mut out.0);
