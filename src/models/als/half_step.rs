@@ -369,9 +369,9 @@ mod tests {
             }
         }
         let matrix = Interactions::from_triplets(70, n_columns, triplets).unwrap();
-        let table = Table::random(matrix.row_starts(), factors, 1, 1);
+        let table = Table::random(matrix.row_starts(), factors, 0.0, 1, 1);
         let every_column: Vec<usize> = (0..=n_columns).collect();
-        (Side::new(matrix), table, Table::random(&every_column, factors, 1, 2))
+        (Side::new(matrix), table, Table::random(&every_column, factors, 0.0, 1, 2))
     }
 
     fn assert_near(a: &Table, b: &Table, tolerance: f32) {
