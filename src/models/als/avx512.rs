@@ -376,8 +376,8 @@ fn sum_each(v: [__m512; TILE]) -> __m512 {
 #[inline]
 fn add_weighted<const N: usize>(tile: &[Chunk], weights: &Chunk, out: &mut [Chunk]) {
     let mut lanes = [_mm512_setzero_ps(); N];
-    for j in 0..N {
-        lanes[j] = _mm512_set1_ps(weights.0[j]);
+    for (lane, &weight) in lanes.iter_mut().zip(&weights.0) {
+        *lane = _mm512_set1_ps(weight);
     }
     for (chunks, out) in tile.as_chunks::<TILE>().0.iter().zip(out) {
         let mut sums = [load(out), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()];

@@ -125,7 +125,7 @@ fn factorize<K: Kernel>(
         let (done, rest) = a.split_at_mut(first * n_chunks);
         let lines = &mut rest[..LINES * n_chunks];
         kernel.outer::<false>(done, done, first, lines);
-        for i in 0..LINES {
+        for (i, whole) in whole.into_iter().enumerate() {
             let start = (first + i) / LANES;
             let (above, line) = lines.split_at_mut(i * n_chunks);
             let line = &mut line[start..n_chunks];
@@ -136,7 +136,7 @@ fn factorize<K: Kernel>(
             let pivot = line[0].0[(first + i) % LANES];
             // `A − λI` has no negative eigenvalue, so a pivot below `λ` is rounding.
             let pivot = if pivot < regularization { regularization } else { pivot };
-            if pivot <= whole[i] * ROUNDING && regularization <= 0.0 {
+            if pivot <= whole * ROUNDING && regularization <= 0.0 {
                 return Err(Singular);
             }
             let scale = 1.0 / pivot.sqrt();
