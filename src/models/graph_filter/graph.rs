@@ -13,8 +13,7 @@ use crate::interactions::{Interactions, InvalidInteractions};
 use crate::models::item_weights::{ItemWeights, largest};
 use crate::models::linear_algebra::Progress;
 
-/// Items that start together: whole vectors of every instruction set, few enough for panels of the rows
-/// of a hundred thousand users to stay near the core.
+/// Items that start together: each edge that is read serves all of them, at 256 bytes a user or item.
 const PANEL: usize = 64;
 /// Panels between two words about the progress.
 const PANELS_AT_ONCE: usize = 32;
