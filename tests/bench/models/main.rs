@@ -19,8 +19,11 @@ mod retrieval;
 
 use options::Options;
 
+/// What a task does, to the end.
+type Work = fn(&Options);
+
 /// What can be raced or measured, by name.
-const TASKS: &[(&str, fn(&Options))] = &[
+const TASKS: &[(&str, Work)] = &[
     ("als", als::race),
     ("bpr", bpr::race),
     ("fold-in", fold_in::race),
