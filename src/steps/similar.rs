@@ -14,7 +14,7 @@ use crate::workflow::kind::{Context, InputPort, OutputPort, Step, StepError};
 
 impl Step for Similar {
     const KIND: &'static str = "similar";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const SUMMARY: &'static str =
         "Finds the most similar tracks of each track by the vectors of a factor model";
     const EXAMPLE: &'static str = "\

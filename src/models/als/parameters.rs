@@ -90,7 +90,7 @@ impl Default for Als {
             block_size: 64,
             start_length: 0.0,
             tolerance: 0.0,
-            checkpoint_every: 0,
+            checkpoint_every: 5,
             seed: 42,
             n: 100,
             filter_seen: true,
