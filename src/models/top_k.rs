@@ -10,8 +10,11 @@
 //! CPU seconds for 10,000 queries over 100,000 items with 64 factors (two cores of a Zen 5): lists of 100 unseen
 //! items 0.19, the same without the bound on lengths 0.35, blocks of an `f32` matrix product with a threshold
 //! 1.33. Ten neighbours by cosine, where all lengths are equal and nothing is skipped: 0.47 and 0.90. A table whose
-//! lengths hardly differ loses nothing by the bound. One query takes 13 µs.
+//! lengths hardly differ loses nothing by the bound. One query takes 13 µs. That is with AVX-512; without it,
+//! in AVX2, the lists take 0.24 and the neighbours 0.98, in plain loops 0.67 and 4.33.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod dense;

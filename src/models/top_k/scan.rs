@@ -67,6 +67,7 @@ fn search(Search { table, kernel, rows, n, limit }: Search<'_>) -> Lists {
         let query = query.unwrap_or_default();
         seekers.push(Seeker { vector, query, pool, beside: Beside::default() });
     }
+    let words = kernel.words(words);
     let mut thresholds = vec![0; seekers.len()];
     let mut hits = vec![0; seekers.len()];
     let mut products = vec![[0; PANEL]; seekers.len()];

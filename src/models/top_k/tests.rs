@@ -41,9 +41,9 @@ fn pairs(lists: &Lists, query: usize) -> Vec<(u32, f32)> {
     items.iter().copied().zip(scores.iter().copied()).collect()
 }
 
-/// Both kernels find what sorting finds, to the last bit.
+/// All kernels find what sorting finds, to the last bit.
 fn assert_is_sort_and_cut(items: &Factors, queries: &Factors, n: usize, excluded: &[u32]) {
-    for kernel in [Kernel::detect(), Kernel::Portable] {
+    for kernel in Kernel::all() {
         let search = TopK::new(items, false, kernel);
         let lists = search.search(queries, n, |_| excluded);
         assert_eq!(lists.len(), queries.n_rows());
