@@ -1,13 +1,12 @@
 //! What everybody listens to: the baseline, and the fallback for users and items without factors.
 
 use miette::Diagnostic;
-use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::lists::{Block, Lists, QUERIES_AT_ONCE};
-use super::recommender::{Recommender, Request};
+use super::lists::Block;
+use super::recommender::{Recommender, Request, recommend_each};
 use crate::interactions::Interactions;
 
 /// What is counted.
@@ -111,23 +110,14 @@ impl Recommender for PopularityModel {
     fn recommend<E>(
         &self,
         request: &Request<'_>,
-        mut emit: impl FnMut(Block<'_>) -> Result<(), E>,
+        emit: impl FnMut(Block<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        for (block, queries) in request.users.chunks(QUERIES_AT_ONCE).enumerate() {
-            let per_user: Vec<Vec<(u32, f32)>> = queries
-                .par_iter()
-                .map(|&user| {
-                    let seen = request.excluded(user);
-                    let new = self.top().filter(|item| seen.binary_search(item).is_err());
-                    new.take(request.n).map(|item| (item, self.scores[item as usize] as f32)).collect()
-                })
-                .collect();
-            let mut lists = Lists::new();
-            per_user.into_iter().for_each(|list| lists.push(list));
-            let done = block * QUERIES_AT_ONCE + queries.len();
-            emit(Block { queries, lists: &lists, done, total: request.users.len() })?;
-        }
-        Ok(())
+        let list = |(): &mut (), user: u32| {
+            let seen = request.excluded(user);
+            let new = self.top().filter(|item| seen.binary_search(item).is_err());
+            new.take(request.n).map(|item| (item, self.scores[item as usize] as f32)).collect()
+        };
+        recommend_each(request, || (), list, emit)
     }
 }
 

@@ -48,6 +48,29 @@ pub trait Recommender {
     ) -> Result<(), E>;
 }
 
+/// [`Recommender::recommend`] by `list(state, user)`, the users in parallel; a `state` is made once and used
+/// for many users in turn.
+///
+/// # Errors
+/// The error of `emit`.
+pub fn recommend_each<S, E>(
+    request: &Request<'_>,
+    state: impl Fn() -> S + Sync + Send,
+    list: impl Fn(&mut S, u32) -> Vec<(u32, f32)> + Sync + Send,
+    mut emit: impl FnMut(Block<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut done = 0;
+    for queries in request.users.chunks(QUERIES_AT_ONCE) {
+        let per_user: Vec<Vec<(u32, f32)>> =
+            queries.par_iter().map_init(&state, |state, &user| list(state, user)).collect();
+        let mut lists = Lists::new();
+        per_user.into_iter().for_each(|list| lists.push(list));
+        done += queries.len();
+        emit(Block { queries, lists: &lists, done, total: request.users.len() })?;
+    }
+    Ok(())
+}
+
 /// [`Recommender::recommend`] for a model that scores all items at once: `score(user, scores)` gets a
 /// slice of one `−∞` an item and overwrites those that the user may get.
 ///
@@ -56,27 +79,15 @@ pub trait Recommender {
 pub fn recommend_by_scores<E>(
     n_items: usize,
     request: &Request<'_>,
-    score: impl Fn(u32, &mut [f32]) + Sync,
-    mut emit: impl FnMut(Block<'_>) -> Result<(), E>,
+    score: impl Fn(u32, &mut [f32]) + Sync + Send,
+    emit: impl FnMut(Block<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    for (block, queries) in request.users.chunks(QUERIES_AT_ONCE).enumerate() {
-        let per_user: Vec<Vec<(u32, f32)>> = queries
-            .par_iter()
-            .map_init(
-                || vec![0.0; n_items],
-                |scores, &user| {
-                    scores.fill(f32::NEG_INFINITY);
-                    score(user, scores);
-                    top_k::best(scores, request.n, request.excluded(user))
-                },
-            )
-            .collect();
-        let mut lists = Lists::new();
-        per_user.into_iter().for_each(|list| lists.push(list));
-        let done = block * QUERIES_AT_ONCE + queries.len();
-        emit(Block { queries, lists: &lists, done, total: request.users.len() })?;
-    }
-    Ok(())
+    let list = |scores: &mut Vec<f32>, user: u32| {
+        scores.fill(f32::NEG_INFINITY);
+        score(user, scores);
+        top_k::best(scores, request.n, request.excluded(user))
+    };
+    recommend_each(request, || vec![0.0; n_items], list, emit)
 }
 
 /// [`Recommender::recommend`] for a model whose score is the inner product of a user's and an item's

@@ -10,7 +10,7 @@
 use std::ops::ControlFlow;
 
 use super::data_type::{CANDIDATES, FACTORS, MATRIX};
-use super::propose;
+use super::propose_to_trained;
 use crate::codec::{als_state, factors, npz};
 use crate::models::als::{Als, AlsState, Sweep};
 use crate::workflow::kind::{Context, InputPort, OutputPort, Step, StepError};
@@ -49,7 +49,7 @@ als:
         ctx.check_cancelled()?;
         ctx.metric("loss", model.loss);
         factors::write_als(ctx.output("model"), self, &model)?;
-        propose(ctx, &model, &train, self.n, self.filter_seen)
+        propose_to_trained(ctx, &model, &train, self.n, self.filter_seen)
     }
 }
 

@@ -10,7 +10,7 @@
 use std::ops::ControlFlow;
 
 use super::data_type::{CANDIDATES, FACTORS, MATRIX};
-use super::propose;
+use super::propose_to_trained;
 use crate::codec::{factors, npz};
 use crate::models::bpr::Bpr;
 use crate::workflow::kind::{Context, InputPort, OutputPort, Step, StepError};
@@ -45,6 +45,6 @@ bpr:
         ctx.check_cancelled()?;
         ctx.metric("train_auc", auc);
         factors::write_bpr(ctx.output("model"), self, &model)?;
-        propose(ctx, &model, &train, self.n, self.filter_seen)
+        propose_to_trained(ctx, &model, &train, self.n, self.filter_seen)
     }
 }

@@ -10,7 +10,7 @@
 use std::ops::ControlFlow;
 
 use super::data_type::{CANDIDATES, ITEM_WEIGHTS, MATRIX};
-use super::propose;
+use super::propose_to_trained;
 use crate::codec::{item_weights, npz};
 use crate::models::graph_filter::GraphFilter;
 use crate::workflow::kind::{Context, InputPort, OutputPort, Step, StepError};
@@ -42,6 +42,6 @@ graph_filter:
         ctx.check_cancelled()?;
         let model = fitted?;
         item_weights::write(ctx.output("model"), &model.weights, self.weights_per_item)?;
-        propose(ctx, &model, &train, self.n, self.filter_seen)
+        propose_to_trained(ctx, &model, &train, self.n, self.filter_seen)
     }
 }

@@ -8,7 +8,7 @@
 //! ```
 
 use super::data_type::{CANDIDATES, FACTORS, ITEMS, MATRIX};
-use super::propose;
+use super::propose_to_trained;
 use crate::codec::{CodecError, attributes, factors, npz};
 use crate::models::item2item::Item2Item;
 use crate::workflow::kind::{Context, InputPort, OutputPort, Step, StepError};
@@ -49,7 +49,7 @@ item2item:
         ctx.check_cancelled()?;
         let users: Vec<u32> = (0..train.n_users() as u32).collect();
         factors::write_item2item(ctx.output("model"), &model, &model.user_factors(&train, &users))?;
-        propose(ctx, &model, &train, self.n, self.filter_seen)
+        propose_to_trained(ctx, &model, &train, self.n, self.filter_seen)
     }
 }
 

@@ -10,7 +10,7 @@
 use std::ops::ControlFlow;
 
 use super::data_type::{CANDIDATES, ITEM_WEIGHTS, MATRIX};
-use super::propose;
+use super::propose_to_trained;
 use crate::codec::{item_weights, npz};
 use crate::models::item_knn::ItemKnn;
 use crate::workflow::kind::{Context, InputPort, OutputPort, Step, StepError};
@@ -46,6 +46,6 @@ item_knn:
         ctx.check_cancelled()?;
         let model = fitted?;
         item_weights::write(ctx.output("model"), &model.similarities, self.neighbours)?;
-        propose(ctx, &model, &train, self.n, self.filter_seen)
+        propose_to_trained(ctx, &model, &train, self.n, self.filter_seen)
     }
 }

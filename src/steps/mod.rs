@@ -96,22 +96,25 @@ pub mod data_type {
     pub const COMPARISON: &str = "comparison";
 }
 
-/// What every step of a base model does once it has a model: writes the output `candidates`: the best `n` items of every user with items in `train`, block after
+/// What every step of a base model does once it has a model: writes the output `candidates`, block after
 /// block, with progress.
-fn propose(
+fn propose(ctx: &Context<'_>, model: &impl Recommender, request: &Request<'_>) -> Result<(), StepError> {
+    let mut writer = candidates::Writer::create(ctx.output("candidates"))?;
+    model.recommend(request, |block| -> Result<(), StepError> {
+        writer.write(&block)?;
+        ctx.progress(block.done as u64, Some(block.total as u64), "users", "");
+        Ok(ctx.check_cancelled()?)
+    })?;
+    Ok(writer.finish()?)
+}
+
+/// [`propose`] for every user with items in `train`: what is new to them, or anything.
+fn propose_to_trained(
     ctx: &Context<'_>,
     model: &impl Recommender,
     train: &Interactions,
     n: usize,
     filter_seen: bool,
 ) -> Result<(), StepError> {
-    let users = train.users_with_items();
-    let mut writer = candidates::Writer::create(ctx.output("candidates"))?;
-    let request = Request { users: &users, history: train, n, filter_seen };
-    model.recommend(&request, |block| -> Result<(), StepError> {
-        writer.write(&block)?;
-        ctx.progress(block.done as u64, Some(block.total as u64), "users", "");
-        Ok(ctx.check_cancelled()?)
-    })?;
-    Ok(writer.finish()?)
+    propose(ctx, model, &Request { users: &train.users_with_items(), history: train, n, filter_seen })
 }

@@ -8,9 +8,10 @@
 //! ```
 
 use super::data_type::{CANDIDATES, EVENTS, ITEMS, TOP_POPULAR, TRACK_SCORES, USERS};
-use crate::codec::{candidates, listens, popular, table, track_ids};
+use super::propose;
+use crate::codec::{listens, popular, table, track_ids};
 use crate::models::popularity::Popularity;
-use crate::models::recommender::{Recommender, Request};
+use crate::models::recommender::Request;
 use crate::workflow::kind::{Context, InputPort, OutputPort, Step, StepError};
 
 impl Step for Popularity {
@@ -54,14 +55,8 @@ popularity:
         let history = &listens.counts;
         let has_list = |user: &u32| n_users.is_some() || !history.row(*user as usize).0.is_empty();
         let users: Vec<u32> = (0..history.n_users() as u32).filter(has_list).collect();
-        let mut writer = candidates::Writer::create(ctx.output("candidates"))?;
         let request = Request { users: &users, history, n: self.n, filter_seen: self.filter_seen };
-        model.recommend(&request, |block| -> Result<(), StepError> {
-            writer.write(&block)?;
-            ctx.progress(block.done as u64, Some(block.total as u64), "users", "");
-            Ok(ctx.check_cancelled()?)
-        })?;
-        Ok(writer.finish()?)
+        propose(ctx, &model, &request)
     }
 }
 

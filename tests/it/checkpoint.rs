@@ -50,14 +50,14 @@ fn killed() -> Project {
 fn a_killed_fit_continues_and_ends_with_the_same_bytes() {
     let whole = Project::with(PIPELINE);
     whole.run(&[]);
-    assert_eq!(checkpoints(&whole), [PathBuf::new(); 0], "a step that is done needs none");
+    assert!(checkpoints(&whole).is_empty(), "a step that is done needs none");
     let model = |project: &Project| std::fs::read(project.path("artifacts/als/model.npz")).unwrap();
 
     let project = killed();
     project.run(&[]);
     project.call(&["logs", "als"]).says("continues from the checkpoint of an earlier run");
     assert!(model(&whole) == model(&project), "the models differ");
-    assert_eq!(checkpoints(&project), [PathBuf::new(); 0]);
+    assert!(checkpoints(&project).is_empty());
     assert_eq!(project.call(&["cache", "verify"]).code, 0);
 
     let project = killed();
