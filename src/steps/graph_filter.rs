@@ -4,7 +4,7 @@
 //! graph_filter:
 //!   uses: graph_filter
 //!   inputs: { train: split.train_matrix }
-//!   with: { smoothing: 0.2 }
+//!   with: { smoothing: 0.14 }
 //! ```
 
 use std::ops::ControlFlow;
@@ -24,7 +24,7 @@ impl Step for GraphFilter {
 graph_filter:
   uses: graph_filter
   inputs: { train: split.train_matrix }
-  with: { smoothing: 0.2 }
+  with: { smoothing: 0.14 }
 ";
     const INPUTS: &'static [InputPort] =
         &[InputPort::new("train", &[MATRIX], "what users chose, users × items").trains()];
