@@ -6,8 +6,17 @@ use std::path::Path;
 use polars::prelude::*;
 
 use super::CodecError;
+use super::table::ColumnType;
 use super::table_writer::TableWriter;
 use crate::models::lists::Block;
+
+/// What a table of candidates must have.
+pub const COLUMNS: [(&str, ColumnType); 4] = [
+    ("user_idx", ColumnType::Integer),
+    ("item_idx", ColumnType::Integer),
+    ("score", ColumnType::Number),
+    ("rank", ColumnType::Integer),
+];
 
 /// A table of candidates that is being written.
 pub struct Writer {
@@ -58,7 +67,7 @@ fn part(users: Vec<u32>, items: Vec<u32>, scores: Vec<f32>, ranks: Vec<u32>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::table::{self, ColumnType};
+    use crate::codec::table;
     use crate::models::lists::Lists;
 
     #[test]

@@ -4,10 +4,12 @@
 //! makes an `AlsModel`. Start with [`als`]; [`top_k`] turns factors into ranked lists.
 
 pub mod als;
+pub mod blend;
 pub mod boosting;
 pub mod bpr;
 #[cfg(test)]
 pub mod contract;
+pub mod degrees;
 pub mod ease;
 pub mod factors;
 pub mod graph_filter;

@@ -5,6 +5,7 @@
 //! from that list.
 
 mod als;
+mod blend;
 mod bpr;
 mod ease;
 mod evaluate;
@@ -24,6 +25,7 @@ use crate::codec::candidates;
 use crate::data::synthetic::Synthetic;
 use crate::interactions::Interactions;
 use crate::models::als::Als;
+use crate::models::blend::Blend;
 use crate::models::bpr::Bpr;
 use crate::models::ease::Ease;
 use crate::models::graph_filter::GraphFilter;
@@ -47,6 +49,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<Ease>(),
     Kind::of::<GraphFilter>(),
     Kind::of::<Item2Item>(),
+    Kind::of::<Blend>(),
     Kind::of::<Similar>(),
     Kind::of::<rank::Rank>(),
     Kind::of::<evaluate::Evaluate>(),

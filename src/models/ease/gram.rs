@@ -1,11 +1,11 @@
-//! How many users each two items share: `XᵀX` of a matrix of ones.
+//! How much the users of each two items have in common: `XᵀX`.
 
 use rayon::prelude::*;
 
 use crate::interactions::Interactions;
 use crate::models::linear_algebra::symmetric_tiles::SymmetricTiles;
 
-/// `XᵀX` of the items `known`, rising, with `X = 1` for every stored pair.
+/// `XᵀX` of the items `known`, rising.
 pub fn gram(interactions: &Interactions, known: &[u32]) -> SymmetricTiles {
     let mut place = vec![u32::MAX; interactions.n_items()];
     for (at, &item) in known.iter().enumerate() {
@@ -16,11 +16,13 @@ pub fn gram(interactions: &Interactions, known: &[u32]) -> SymmetricTiles {
     gram.tile_rows().into_par_iter().with_max_len(1).for_each(|mut rows| {
         for row in 0..rows.n_rows() {
             let item = known[rows.start + row];
-            for &user in users_of.row(item as usize).0 {
-                let items = interactions.row(user as usize).0;
+            let (users, own) = users_of.row(item as usize);
+            for (&user, &own) in users.iter().zip(own) {
+                let (items, values) = interactions.row(user as usize);
                 // Items rise, and so do their places: those up to `item` lie in the lower triangle.
-                for &other in items.iter().take_while(|&&other| other <= item) {
-                    *rows.value_mut(row, place[other as usize] as usize) += 1.0;
+                let lower = items.iter().zip(values).take_while(|&(&other, _)| other <= item);
+                for (&other, &value) in lower {
+                    *rows.value_mut(row, place[other as usize] as usize) += own * value;
                 }
             }
         }

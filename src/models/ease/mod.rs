@@ -11,11 +11,15 @@
 //! `x_u B`. It has one parameter that matters and no random start, and beats many deep models; the price
 //! is `n³` operations and `2 n²` bytes for `n` items with interactions.
 //!
+//! Three exponents, 0 in the paper, let users and items say less the more interactions they have: `X` is
+//! then `D_u^−a X D_i^−c`, and the scores are `x_u D_i^−c B D_i^p`. On sparse data that is worth a lot.
+//!
 //! # Shapes
 //! `weights`: n_items × n_items, of which each row keeps its `weights_per_item` largest.
 //!
 //! # Source
-//! Steck: Embarrassingly shallow autoencoders for sparse data, WWW 2019, arXiv 1905.03375.
+//! Steck: Embarrassingly shallow autoencoders for sparse data, WWW 2019, arXiv 1905.03375. The exponents:
+//! see [`degrees`](super::degrees).
 
 mod gram;
 #[cfg(test)]
@@ -29,7 +33,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::interactions::Interactions;
+use crate::interactions::{Interactions, InvalidInteractions};
+use crate::models::degrees::{item_powers, normalized};
 use crate::models::item_weights::{ItemWeights, largest, recommend_by_weights};
 use crate::models::linear_algebra::Progress;
 use crate::models::linear_algebra::symmetric_tiles::{NoInverse, SymmetricTiles};
@@ -41,9 +46,18 @@ use crate::models::recommender::{Recommender, Request};
 #[serde(deny_unknown_fields, default)]
 pub struct Ease {
     /// Weight `λ` of the squared weights: in users, for it stands beside how many users an item has.
-    /// Try 50 to 1000, more for denser data.
+    /// Try 50 to 1000, more for denser data; with exponents above 0 a tenth of that and less.
     #[schemars(range(min = 0.001, max = 1_000_000_000))]
     pub regularization: f64,
+    /// `a`: more makes users who choose much say less.
+    #[schemars(range(min = -2, max = 2))]
+    pub user_exponent: f64,
+    /// `c`: more makes popular items of the history say less.
+    #[schemars(range(min = -2, max = 2))]
+    pub item_exponent: f64,
+    /// `p`: more recommends popular items more.
+    #[schemars(range(min = -2, max = 2))]
+    pub popularity_exponent: f64,
     /// Weights that each item keeps, the largest by absolute value; the others become 0.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub weights_per_item: usize,
@@ -61,6 +75,9 @@ impl Default for Ease {
     fn default() -> Self {
         Self {
             regularization: 100.0,
+            user_exponent: 0.0,
+            item_exponent: 0.0,
+            popularity_exponent: 0.0,
             weights_per_item: 1000,
             memory_limit_gib: 8.0,
             n: 100,
@@ -72,7 +89,7 @@ impl Default for Ease {
 /// A fitted model. Nothing leads to or from an item without interactions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EaseModel {
-    /// The weights `B`.
+    /// The weights `D_i^−c B D_i^p`.
     pub weights: ItemWeights,
 }
 
@@ -102,9 +119,24 @@ pub enum EaseError {
         /// The parameter.
         limit: f64,
     },
+    /// An exponent with which the formula has no finite value.
+    #[error("`{parameter}` = {value} takes the weights out of the range of f32")]
+    #[diagnostic(help("choose an exponent from −2 to 2"))]
+    Parameter {
+        /// Its name.
+        parameter: &'static str,
+        /// Its value.
+        value: f64,
+    },
+    /// Exponents and degrees that together leave the range of f32.
+    #[error("entries of the normalised matrix: {0}")]
+    #[diagnostic(help("choose exponents nearer to 0"))]
+    Normalized(#[from] InvalidInteractions),
     /// The equations have no single solution in f32.
     #[error("`regularization` = {regularization} leaves the equations without a single solution")]
-    #[diagnostic(help("raise `regularization`: above a thousandth of the users of the most popular item"))]
+    #[diagnostic(help(
+        "raise `regularization`: without exponents above a thousandth of the users of the most popular item"
+    ))]
     Singular {
         /// The parameter.
         regularization: f64,
@@ -121,8 +153,8 @@ impl Ease {
     /// The same interactions and parameters give the same bits at any thread count.
     ///
     /// # Errors
-    /// When there is nothing to learn from, the items do not fit into memory, `regularization` is too
-    /// small for f32, or `on_step` ends the fit.
+    /// When there is nothing to learn from, the items do not fit into memory, an exponent is out of its
+    /// range, `regularization` is too small for f32, or `on_step` ends the fit.
     pub fn fit(
         &self,
         interactions: &Interactions,
@@ -132,19 +164,29 @@ impl Ease {
         if interactions.is_empty() {
             return Err(EaseError::Empty { n_users, n_items });
         }
+        for (parameter, value) in [
+            ("user_exponent", self.user_exponent),
+            ("item_exponent", self.item_exponent),
+            ("popularity_exponent", self.popularity_exponent),
+        ] {
+            if !(-2.0..=2.0).contains(&value) {
+                return Err(EaseError::Parameter { parameter, value });
+            }
+        }
         let counts = interactions.item_counts();
         let known: Vec<u32> = (0..n_items as u32).filter(|&item| counts[item as usize] > 0).collect();
         let needed = self.n_bytes(known.len()) / f64::from(1 << 30);
         if needed > self.memory_limit_gib {
             return Err(EaseError::Memory { n_items: known.len(), needed, limit: self.memory_limit_gib });
         }
-        let mut matrix = gram::gram(interactions, &known);
+        let mut matrix =
+            gram::gram(&normalized(interactions, self.user_exponent, self.item_exponent)?, &known);
         matrix.add_to_diagonal(self.regularization as f32);
         matrix.invert(on_step).map_err(|error| match error {
             NoInverse::NotPositiveDefinite => EaseError::Singular { regularization: self.regularization },
             NoInverse::Stopped => EaseError::Stopped,
         })?;
-        Ok(EaseModel { weights: self.weights(&matrix, &known, n_items) })
+        Ok(EaseModel { weights: self.weights(&matrix, &known, interactions) })
     }
 
     /// Bytes that the fit and its model take.
@@ -153,9 +195,15 @@ impl Ease {
         SymmetricTiles::n_bytes(n_items) + kept * size_of::<(u32, f32)>() as f64
     }
 
-    /// The largest `B_ij = −P_ij / P_jj` of each row, in the numbering of all items.
-    fn weights(&self, inverse: &SymmetricTiles, known: &[u32], n_items: usize) -> ItemWeights {
-        let diagonal = inverse.diagonal();
+    /// The largest `d_i^−c B_ij d_j^p`, `B_ij = −P_ij / P_jj`, of each row, in the numbering of all items.
+    fn weights(&self, inverse: &SymmetricTiles, known: &[u32], interactions: &Interactions) -> ItemWeights {
+        let before = item_powers(interactions, -self.item_exponent);
+        let after = item_powers(interactions, self.popularity_exponent);
+        let factors: Vec<f32> = known
+            .iter()
+            .zip(inverse.diagonal())
+            .map(|(&item, own)| (-after[item as usize] / f64::from(own)) as f32)
+            .collect();
         let tile_rows: Vec<Vec<Vec<(u32, f32)>>> = (0..inverse.n_tile_rows())
             .into_par_iter()
             .with_max_len(1)
@@ -163,16 +211,18 @@ impl Ease {
                 let start = inverse.copy_tile_row(block, rows);
                 let rows = rows.chunks_exact(known.len()).enumerate();
                 rows.map(|(row, values)| {
-                    let weights = known.iter().zip(values).zip(&diagonal).enumerate();
+                    let before = before[known[start + row] as usize] as f32;
+                    let weights = known.iter().zip(values).zip(&factors).enumerate();
                     let others = weights.filter(|&(column, _)| column != start + row);
-                    largest(others.map(|(_, ((&item, p), own))| (item, -p / own)), self.weights_per_item)
+                    let scaled = others.map(|(_, ((&item, p), factor))| (item, before * p * factor));
+                    largest(scaled, self.weights_per_item)
                 })
                 .collect()
             })
             .collect();
         let mut rows = known.iter().copied().zip(tile_rows.into_iter().flatten()).peekable();
         ItemWeights::from_rows(
-            (0..n_items as u32)
+            (0..interactions.n_items() as u32)
                 .map(|item| rows.next_if(|(next, _)| *next == item).map(|(_, row)| row).unwrap_or_default()),
         )
     }

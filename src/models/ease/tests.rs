@@ -37,6 +37,39 @@ fn weights_are_those_worked_by_hand() {
 }
 
 #[test]
+fn exponents_normalise_the_matrix_and_scale_the_weights() {
+    // Degrees of users 2, 2, 1 and of items 2, 0, 3. With a = ½, c = 1, p = ½ the rows of X are
+    // (√½/2, √½/3) twice and (0, 1/3): XᵀX + I = [5/4 1/6; 1/6 11/9], P = [11/9 −1/6; −1/6 5/4] / det.
+    let parameters = Ease {
+        regularization: 1.0,
+        user_exponent: 0.5,
+        item_exponent: 1.0,
+        popularity_exponent: 0.5,
+        ..Ease::default()
+    };
+    let model = parameters.fit(&small(), go).unwrap();
+    let forward = (1.0 / 6.0) / (5.0 / 4.0) / 2.0 * 3f32.sqrt();
+    let back = (1.0 / 6.0) / (11.0 / 9.0) / 3.0 * 2f32.sqrt();
+    assert!((model.weights.row(0).1[0] - forward).abs() < 1e-6, "{:?} {forward}", model.weights.row(0));
+    assert!((model.weights.row(2).1[0] - back).abs() < 1e-6, "{:?} {back}", model.weights.row(2));
+    assert_recommender(|board| {
+        let parameters = Ease { regularization: 0.5, item_exponent: 0.25, ..parameters.clone() };
+        parameters.fit(board, go).unwrap()
+    });
+}
+
+#[test]
+fn exponents_out_of_range_are_an_error() {
+    for (user_exponent, item_exponent, popularity_exponent) in
+        [(3.0, 0.0, 0.0), (0.0, f64::NAN, 0.0), (0.0, 0.0, -2.5)]
+    {
+        let parameters = Ease { user_exponent, item_exponent, popularity_exponent, ..Ease::default() };
+        let error = parameters.fit(&small(), go);
+        assert!(matches!(error, Err(EaseError::Parameter { .. })), "{error:?}");
+    }
+}
+
+#[test]
 fn no_other_weights_have_a_smaller_objective() {
     let (board, regularization) = (checkerboard(), 3.0);
     let model = Ease { regularization, ..Ease::default() }.fit(&board, go).unwrap();

@@ -10,6 +10,7 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::interactions::{Interactions, InvalidInteractions};
+use crate::models::degrees::normalized;
 use crate::models::item_weights::{ItemWeights, largest};
 use crate::models::linear_algebra::Progress;
 
@@ -63,24 +64,7 @@ impl Graph {
         user_exponent: f64,
         item_exponent: f64,
     ) -> Result<Self, InvalidInteractions> {
-        let of_item: Vec<f64> = interactions
-            .item_counts()
-            .into_iter()
-            .map(|count| f64::from(count.max(1)).powf(-item_exponent))
-            .collect();
-        let mut values = Vec::with_capacity(interactions.len());
-        for user in 0..interactions.n_users() {
-            let items = interactions.row(user).0;
-            let of_user = (items.len().max(1) as f64).powf(-user_exponent);
-            values.extend(items.iter().map(|&item| (of_user * of_item[item as usize]) as f32));
-        }
-        let to_items = Interactions::new(
-            interactions.n_users(),
-            interactions.n_items(),
-            interactions.row_starts().to_vec(),
-            interactions.items().to_vec(),
-            values,
-        )?;
+        let to_items = normalized(interactions, user_exponent, item_exponent)?;
         let to_users = to_items.transposed();
         let eigenvalue = MARGIN * largest_eigenvalue(&to_items, &to_users);
         Ok(Self { to_items, to_users, eigenvalue })

@@ -40,6 +40,7 @@ use thiserror::Error;
 
 use self::graph::{Graph, Scaling};
 use crate::interactions::{Interactions, InvalidInteractions};
+use crate::models::degrees::item_powers;
 use crate::models::item_weights::{ItemWeights, recommend_by_weights};
 use crate::models::linear_algebra::Progress;
 use crate::models::lists::Block;
@@ -154,8 +155,7 @@ impl GraphFilter {
         let smoothing = self.smoothing;
         let filter = chebyshev::coefficients(|x| x * (1.0 + smoothing) / (x + smoothing), TOLERANCE);
         let power = |exponent: f64| -> Vec<f32> {
-            let counts = interactions.item_counts();
-            counts.into_iter().map(|count| f64::from(count.max(1)).powf(exponent) as f32).collect()
+            item_powers(interactions, exponent).into_iter().map(|power| power as f32).collect()
         };
         let scaling = Scaling {
             before: power(-self.item_exponent),

@@ -7,9 +7,9 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_pcg::Pcg64Mcg;
 
-use crate::codec::CodecError;
 use crate::codec::table::{self, ColumnType};
 use crate::codec::user_rows::UserRows;
+use crate::codec::{CodecError, candidates};
 use crate::ranking::RankingError;
 use crate::ranking::block::{Block, History, Proposals};
 use crate::ranking::catalog::Catalog;
@@ -28,13 +28,6 @@ const EVENTS: [(&str, ColumnType); 5] = [
     ("listen_count", ColumnType::Integer),
     ("first_listen", ColumnType::Date),
     ("last_listen", ColumnType::Date),
-];
-
-const CANDIDATES: [(&str, ColumnType); 4] = [
-    ("user_idx", ColumnType::Integer),
-    ("item_idx", ColumnType::Integer),
-    ("score", ColumnType::Number),
-    ("rank", ColumnType::Integer),
 ];
 
 /// What both periods share.
@@ -127,9 +120,9 @@ impl Tables {
             return Err(RankingError::NoEvents.into());
         };
         let counts = collect(item_stats::counts(all, day))?;
-        let lists = ctx
-            .inputs(candidates)
-            .map(|(_, path)| UserRows::open(path, &CANDIDATES, Proposals::columns(), self.n_users()));
+        let lists = ctx.inputs(candidates).map(|(_, path)| {
+            UserRows::open(path, &candidates::COLUMNS, Proposals::columns(), self.n_users())
+        });
         Ok(Period {
             events: events.iter().map(|port| self.events(ctx, port)).collect::<Result<_, _>>()?,
             candidates: lists.collect::<Result<_, _>>()?,

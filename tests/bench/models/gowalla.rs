@@ -1,9 +1,10 @@
 //! Quality on Gowalla, in the split and protocol of the LightGCN papers.
 //!
-//! `models gowalla FOLDER --model ease|graph_filter|als [--split validation|test] [--parameter value]…` fits on
-//! `FOLDER/train.txt` and prints Recall@20 and NDCG@20 over all users with pairs in the other file, all
-//! items ranked but those of training. `validation` takes the pairs of `valid_lightgcnpp.txt` out of
-//! training and measures on them: parameters are chosen there, `test` is for the last look.
+//! `models gowalla FOLDER --model ease|graph_filter|als|blend [--split validation|test] [--parameter value]…`
+//! fits on `FOLDER/train.txt` and prints Recall@20 and NDCG@20 over all users with pairs in the other file,
+//! all items ranked but those of training. `validation` takes the pairs of `valid_lightgcnpp.txt` out of
+//! training and measures on them: parameters are chosen there, `test` is for the last look. `blend` blends
+//! EASE and ALS, each as published here.
 
 use std::convert::Infallible;
 use std::ops::ControlFlow;
@@ -11,8 +12,10 @@ use std::path::Path;
 
 use recsys::interactions::Interactions;
 use recsys::models::als::{Als, AlsModel, AlsState};
-use recsys::models::ease::Ease;
+use recsys::models::blend::{Blend, WeightedList, blend};
+use recsys::models::ease::{Ease, EaseModel};
 use recsys::models::graph_filter::GraphFilter;
+use recsys::models::lists::{Block, Lists};
 use recsys::models::recommender::{Recommender, Request};
 use recsys::models::weighting::Weighting;
 
@@ -21,6 +24,8 @@ use crate::options::Options;
 
 /// Length of the lists.
 const K: usize = 20;
+/// Length of the lists that are blended.
+const DEPTH: usize = 200;
 const N_USERS: usize = 29_858;
 const N_ITEMS: usize = 40_981;
 
@@ -53,8 +58,79 @@ pub fn measure(options: &Options) {
             });
             print(&clock, &model.unwrap(), &train, &truth);
         }
+        "blend" => {
+            let blend: Blend = options.parameters(&Blend::default());
+            let ease = tuned_ease().fit(&train, |_| ControlFlow::Continue(())).unwrap();
+            let als = tuned_als().fit(&train, |_| ControlFlow::Continue(())).unwrap();
+            print(&clock, &Blended { ease, als, blend }, &train, &truth);
+        }
         other => panic!("unknown model {other}"),
     }
+}
+
+/// EASE with the exponents that validation chose.
+fn tuned_ease() -> Ease {
+    Ease {
+        regularization: 6.5,
+        user_exponent: 0.25,
+        item_exponent: 0.25,
+        popularity_exponent: 0.1,
+        ..Ease::default()
+    }
+}
+
+/// ALS as validation chose it.
+fn tuned_als() -> Als {
+    Als {
+        factors: 1024,
+        iterations: 6,
+        weighting: Weighting::Binary,
+        alpha: 1.01,
+        unobserved_weight: 0.01,
+        regularization: 0.003_03,
+        regularization_exponent: 1.0,
+        start_length: 0.1,
+        ..Als::default()
+    }
+}
+
+/// Both models and how their lists become one.
+struct Blended {
+    ease: EaseModel,
+    als: AlsModel,
+    blend: Blend,
+}
+
+impl Recommender for Blended {
+    fn recommend<E>(
+        &self,
+        request: &Request<'_>,
+        mut emit: impl FnMut(Block<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let deep = Request { n: DEPTH, ..*request };
+        let (ease, als) = (lists(&self.ease, &deep), lists(&self.als, &deep));
+        let mut blended = Lists::new();
+        for (ease, als) in ease.iter().zip(als.iter()) {
+            let both = [("ease", ease), ("als", als)].map(|(name, (items, scores))| WeightedList {
+                weight: self.blend.weight(name),
+                items,
+                scores,
+            });
+            blended.push(blend(&both, self.blend.normalization, request.n));
+        }
+        let total = request.users.len();
+        emit(Block { queries: request.users, lists: &blended, done: total, total })
+    }
+}
+
+/// All lists of a model.
+fn lists(model: &impl Recommender, request: &Request<'_>) -> Lists {
+    let mut lists = Lists::new();
+    let Ok(()) = model.recommend(request, |block| {
+        lists.append(block.lists);
+        Ok::<(), Infallible>(())
+    });
+    lists
 }
 
 /// Prints the quality of a fitted model and the time since the clock was started.
