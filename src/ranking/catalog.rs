@@ -77,10 +77,6 @@ impl Groups {
 }
 
 impl Catalog {
-    /// The columns that [`from_table`](Self::from_table) reads.
-    pub const COLUMNS: [&'static str; 6] =
-        ["item_idx", "track_id", "track_group_id", "artist_ids", "genre_ids", "genre_name"];
-
     /// From the items table.
     ///
     /// # Errors

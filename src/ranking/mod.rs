@@ -5,6 +5,7 @@
 //! base models, [`features`] describes each pair, and then either [`training`] labels and samples them
 //! or the [`ranker`] scores and sorts them. One code path computes features for both, so they cannot
 //! drift apart; it is given events, a reference day and nothing else, so it cannot see past that day.
+//! [`rerank`] then trades some relevance for variety.
 
 pub mod block;
 pub mod candidates;
@@ -14,6 +15,7 @@ pub mod features;
 pub mod item_stats;
 pub mod prior;
 pub mod ranker;
+pub mod rerank;
 pub mod training;
 pub mod validation;
 

@@ -19,7 +19,7 @@ fn lists(values: &[&[i64]]) -> Column {
 }
 
 /// Five items: 0 and 1 of artist 10 and one track group, 2 of artists 10 and 11, 3 of 12, 4 of nobody.
-fn catalog() -> Catalog {
+pub fn catalog() -> Catalog {
     let mut items = df!(
         "item_idx" => [0u32, 1, 2, 3, 4],
         "track_id" => [100i64, 101, 102, 103, 104],

@@ -15,13 +15,17 @@ mod item_knn;
 mod popularity;
 mod preprocess;
 mod rank;
+mod rerank;
 mod serve;
 mod shell;
 mod similar;
 mod split;
 mod synthetic;
 
+use std::path::Path;
+
 use crate::codec::candidates;
+use crate::codec::table::{self, ColumnType};
 use crate::data::synthetic::Synthetic;
 use crate::interactions::Interactions;
 use crate::models::als::Als;
@@ -34,6 +38,9 @@ use crate::models::item2item::Item2Item;
 use crate::models::popularity::Popularity;
 use crate::models::recommender::{Recommender, Request};
 use crate::models::similar::Similar;
+use crate::ranking::RankingError;
+use crate::ranking::catalog::Catalog;
+use crate::ranking::rerank::Rerank;
 use crate::workflow::kind::{Context, Kind, StepError};
 
 /// Every kind, in the order of the reference.
@@ -52,6 +59,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<Blend>(),
     Kind::of::<Similar>(),
     Kind::of::<rank::Rank>(),
+    Kind::of::<Rerank>(),
     Kind::of::<evaluate::Evaluate>(),
     Kind::of::<serve::Serve>(),
     Kind::of::<shell::Shell>(),
@@ -97,6 +105,19 @@ pub mod data_type {
     pub const REPORT: &str = "report";
     /// A table that compares models.
     pub const COMPARISON: &str = "comparison";
+}
+
+/// What the second stage knows of the items.
+fn read_catalog(path: &Path) -> Result<Catalog, StepError> {
+    let columns = [
+        ("item_idx", ColumnType::Integer),
+        ("track_id", ColumnType::Integer),
+        ("track_group_id", ColumnType::Integer),
+        ("artist_ids", ColumnType::IntegerList),
+        ("genre_ids", ColumnType::IntegerList),
+        ("genre_name", ColumnType::Text),
+    ];
+    Ok(Catalog::from_table(&table::read(path, &columns)?).map_err(RankingError::from)?)
 }
 
 /// What every step of a base model does once it has a model: writes the output `candidates`, block after

@@ -17,6 +17,7 @@ use crate::ranking::columns::{i32s, i64s, u32s};
 use crate::ranking::features::Past;
 use crate::ranking::item_stats::{self, ItemStats};
 use crate::ranking::ranker::Lists;
+use crate::steps::read_catalog;
 use crate::workflow::kind::{Context, StepError};
 
 /// Users whose tables lie in memory at a time.
@@ -45,16 +46,7 @@ pub(super) struct Period {
 
 impl Tables {
     pub(super) fn open(ctx: &Context<'_>) -> Result<Self, StepError> {
-        let columns = [
-            ("item_idx", ColumnType::Integer),
-            ("track_id", ColumnType::Integer),
-            ("track_group_id", ColumnType::Integer),
-            ("artist_ids", ColumnType::IntegerList),
-            ("genre_ids", ColumnType::IntegerList),
-            ("genre_name", ColumnType::Text),
-        ];
-        let items = table::read(ctx.input("items"), &columns)?;
-        let catalog = Catalog::from_table(&items).map_err(RankingError::from)?;
+        let catalog = read_catalog(ctx.input("items"))?;
         let columns = [("user_idx", ColumnType::Integer), ("user_id", ColumnType::Integer)];
         let users = table::read(ctx.input("users"), &columns)?;
         let rows = u32s(&users, "user_idx").map_err(RankingError::from)?;
