@@ -125,10 +125,11 @@ impl Noted<'_> {
         let dotenv = Path::new(".env");
         match fs::metadata(self.root.join(dotenv)) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                // Nor a link that leads nowhere yet.
                 self.note(dotenv, Look::Through, None);
             }
-            _ => drop(self.file(dotenv, Look::Through)?),
+            _ => {
+                self.file(dotenv, Look::Through)?;
+            }
         }
         place.origin.has_its_values(self.root).then_some(())
     }
