@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use recsys::cli::{Cli, execute};
+use recsys::cli::{Cli, execute, unchanged};
 use recsys::console::{StepLogs, remark, say, unsaid};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::LevelFilter;
@@ -10,14 +10,12 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 fn main() -> ExitCode {
-    let code = match Cli::read() {
-        Ok(cli) => work(cli),
-        // Help and version are results, although clap hands them over as errors.
-        Err(error) if !error.use_stderr() => {
-            say(&styled(&error));
+    let code = match unchanged() {
+        Some(text) => {
+            say(&text);
             ExitCode::SUCCESS
         }
-        Err(error) => error.exit(),
+        None => full(),
     };
     match unsaid() {
         Some(error) if code == ExitCode::SUCCESS => {
@@ -25,6 +23,19 @@ fn main() -> ExitCode {
             ExitCode::from(1)
         }
         _ => code,
+    }
+}
+
+/// Everything but the quick answer that nothing has changed.
+fn full() -> ExitCode {
+    match Cli::read() {
+        Ok(cli) => work(cli),
+        // Help and version are results, although clap hands them over as errors.
+        Err(error) if !error.use_stderr() => {
+            say(&styled(&error));
+            ExitCode::SUCCESS
+        }
+        Err(error) => error.exit(),
     }
 }
 

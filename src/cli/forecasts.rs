@@ -1,5 +1,7 @@
 //! Forecasts in words and as JSON, the same for `status`, `why` and `run --dry-run`.
 
+use std::fmt::Write;
+
 use serde_json::{Value, json};
 
 use crate::workflow::event::Reused;
@@ -13,9 +15,23 @@ pub fn text(plan: &Plan, forecasts: &[Option<Forecast>]) -> String {
     let width = told().map(|(step, _)| step.name.len()).max().unwrap_or(0);
     let mut text = String::new();
     for (step, forecast) in told() {
-        text.push_str(&format!("{:5}  {:width$}  {}\n", word(forecast), step.name, reason(forecast)));
+        line(&mut text, word(forecast), &step.name, width, &reason(forecast));
     }
     text
+}
+
+/// The same when no step would run.
+pub fn unchanged(steps: &[&str]) -> String {
+    let forecast = Forecast::Hit { reason: Reused::Unchanged, restores: false };
+    let (word, reason) = (word(&forecast), reason(&forecast));
+    let width = steps.iter().map(|step| step.len()).max().unwrap_or(0);
+    let mut text = String::with_capacity(steps.len() * (width + reason.len() + 10));
+    steps.iter().for_each(|step| line(&mut text, word, step, width, &reason));
+    text
+}
+
+fn line(text: &mut String, word: &str, step: &str, width: usize, reason: &str) {
+    let _ = writeln!(text, "{word:5}  {step:width$}  {reason}");
 }
 
 /// The same for programs.

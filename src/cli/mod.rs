@@ -16,6 +16,7 @@ mod runs;
 mod schema;
 mod serve;
 mod status;
+mod unchanged;
 mod why;
 mod workspace;
 
@@ -27,6 +28,8 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use crate::serve::ServiceError;
+
+pub use unchanged::unchanged;
 
 /// A declarative workflow runner for recommender systems.
 ///

@@ -12,11 +12,14 @@ use crate::workflow::plan::Plan;
 use crate::workflow::spec::{Overrides, Spec};
 use crate::workflow::values::Scope;
 
+/// The pipeline that is meant when none is named.
+pub const DEFAULT_PIPELINE: &str = "pipelines/music.yaml";
+
 /// Which pipeline, with what values.
 #[derive(Debug, Clone, Args)]
 pub struct PipelineArgs {
     /// The pipeline file
-    #[arg(env = "RECSYS_PIPELINE", default_value = "pipelines/music.yaml")]
+    #[arg(env = "RECSYS_PIPELINE", default_value = DEFAULT_PIPELINE)]
     pub pipeline: PathBuf,
 
     /// Take values from a file: `vars:` and, under `steps:`, parameters by step

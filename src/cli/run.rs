@@ -128,7 +128,10 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
     let listeners: Vec<Box<dyn Listener>> = vec![Box::new(record), console::listener(args.log_format)];
     let jobs =
         args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, Into::into), usize::from);
-    let options = Options { selected, force, jobs, keep_going: args.keep_going };
+    // A witness tells of a run without further words, whatever this one was asked to do first.
+    let is_everything = selected == project.everything();
+    let witness = if is_everything { project.witness() } else { None };
+    let options = Options { selected, force, jobs, keep_going: args.keep_going, witness };
     let world =
         World { root, store: &project.store, run: &name, logs: &logs, listener: &listeners, stop: &stop };
     let tally = executor::run(plan, &options, &world).map_err(CommandError::failed)?;

@@ -13,6 +13,7 @@ use crate::workflow::plan::{Plan, Source};
 use crate::workflow::release::Release;
 use crate::workflow::store::Store;
 use crate::workflow::values::Scope;
+use crate::workflow::witness::{ENDING, Place};
 
 /// What commands about a pipeline work with; nothing is written by opening it.
 pub struct Workspace {
@@ -22,8 +23,11 @@ pub struct Workspace {
     pub store: Store,
     root: PathBuf,
     args: PipelineArgs,
-    /// Where to keep the plan, and what it was made from, when it is not kept yet.
-    unkept: Option<(PathBuf, Origin)>,
+    /// Where the plan is kept.
+    path: PathBuf,
+    /// What it was made from; nothing when a file changed while it was made.
+    origin: Option<Origin>,
+    is_kept: bool,
 }
 
 /// The store of the project in the folder `root`.
@@ -40,25 +44,33 @@ impl PipelineArgs {
         let store = store(root);
         let path = store.plan_path(kept::key(root, &self.pipeline, &self.overrides()));
         let found = kept::find(&path, KINDS, &Scope::from_environment(root));
-        let (plan, unkept) = match found {
-            Some(plan) => (plan, None),
+        let is_kept = found.is_some();
+        let (plan, origin) = match found {
+            Some((plan, origin)) => (plan, Some(origin)),
             None => {
                 let (spec, plan) = self.plan(root)?;
-                (plan, Origin::of(&spec).map(|origin| (path, origin)))
+                (plan, Origin::of(&spec))
             }
         };
-        Ok(Workspace { plan, store, root: root.to_owned(), args: self.clone(), unkept })
+        Ok(Workspace { plan, store, root: root.to_owned(), args: self.clone(), path, origin, is_kept })
     }
 }
 
 impl Workspace {
     /// Keeps the plan, so that the next command need not read and check the file again.
     pub fn keep_plan(&self) {
-        if let Some((path, origin)) = &self.unkept
-            && let Err(error) = kept::keep(path, origin, &self.plan)
+        if !self.is_kept
+            && let Some(origin) = &self.origin
+            && let Err(error) = kept::keep(&self.path, origin, &self.plan)
         {
             tracing::warn!("the plan is not kept: {error}");
         }
+    }
+
+    /// Where a run of all steps leaves its witness.
+    pub fn witness(&self) -> Option<Place> {
+        let path = self.path.with_extension(ENDING);
+        Some(Place { path, origin: self.origin.clone()? })
     }
 
     /// Checks that the files exist which the selected steps read and no step writes.

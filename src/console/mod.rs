@@ -19,7 +19,7 @@ use clap::ValueEnum;
 use crate::workflow::event::Listener;
 pub use crate::workflow::units::{bytes, seconds};
 
-pub use outcome::counts;
+pub use outcome::{counts, nothing_to_do};
 pub use say::{Unsaid, remark, say, unsaid};
 pub use step_log_text::log_line;
 pub use step_logs::StepLogs;

@@ -58,27 +58,34 @@ impl Outcome {
     pub fn render(&self, tally: &Tally) -> String {
         let all = self.rows.len();
         if tally.finished + tally.failed + tally.skipped == 0 && !tally.stopped {
-            let steps = if all == 1 { "1 step is" } else { &format!("{all} steps are") };
-            let restored = match self.restored {
-                0 => String::new(),
-                n => format!(", {n} of them with an earlier result from the store"),
-            };
-            let line = format!("nothing to do: {steps} up to date{restored} ({})\n", seconds(tally.elapsed));
-            return self.summaries() + &line;
+            return nothing_to_do(&self.summaries, all, self.restored, tally.elapsed);
         }
         let mut text = table(&self.rows) + "\n";
-        text.push_str(&self.summaries());
+        text.push_str(&texts(&self.summaries));
         let end = if tally.is_stopped() { "stopped" } else { "done" };
         text.push_str(&format!("{end} in {}: {}\n", seconds(tally.elapsed), counts(tally)));
         text
     }
 }
 
-impl Outcome {
-    /// What steps have to say, now or when they ran.
-    fn summaries(&self) -> String {
-        self.summaries.iter().map(|summary| format!("{}\n\n", summary.trim_end())).collect()
-    }
+/// The texts that steps left, and that so many steps are up to date, some of them with an earlier result.
+pub fn nothing_to_do(
+    summaries: &[impl AsRef<str>],
+    steps: usize,
+    restored: usize,
+    elapsed: Duration,
+) -> String {
+    let steps = if steps == 1 { "1 step is" } else { &format!("{steps} steps are") };
+    let restored = match restored {
+        0 => String::new(),
+        n => format!(", {n} of them with an earlier result from the store"),
+    };
+    texts(summaries) + &format!("nothing to do: {steps} up to date{restored} ({})\n", seconds(elapsed))
+}
+
+/// What steps have to say, now or when they ran.
+fn texts(summaries: &[impl AsRef<str>]) -> String {
+    summaries.iter().map(|summary| format!("{}\n\n", summary.as_ref().trim_end())).collect()
 }
 
 /// How many steps went which way: `3 ran, 5 reused`.

@@ -21,7 +21,7 @@ use super::files::{FilesError, read_record, write_record};
 
 /// A file changed so shortly before it is hashed could change again without a new time stamp: the
 /// clock of file systems ticks no slower than this.
-const TICK: Duration = Duration::from_millis(20);
+pub const TICK: Duration = Duration::from_millis(20);
 /// Files up to this size are read at once.
 const SMALL: u64 = 1 << 17;
 /// How much of a large file is in memory while it is hashed.
@@ -91,19 +91,19 @@ impl Digests {
 
     /// The digest of a file that looks unchanged; nothing is read.
     pub fn remembered(&self, path: &Path) -> Option<Digest> {
-        self.find(&fs::metadata(path).ok()?)
+        self.known(&fs::metadata(path).ok()?)
     }
 
     /// The digest of a plain file that can be read; a link, a folder or nothing is as good as none.
     pub fn of_plain_file(&self, path: &Path) -> Option<Digest> {
         let metadata = fs::symlink_metadata(path).ok().filter(Metadata::is_file)?;
-        self.find(&metadata).or_else(|| self.digest(path).ok())
+        self.known(&metadata).or_else(|| self.digest(path).ok())
     }
 
     fn digest_of(&self, path: &Path) -> io::Result<Digest> {
         for _ in 0..3 {
             let before = fs::metadata(path)?;
-            if let Some(digest) = self.find(&before) {
+            if let Some(digest) = self.known(&before) {
                 return Ok(digest);
             }
             // Nothing for a clock that was set back, or that of another machine: then it is not remembered.
@@ -150,7 +150,8 @@ impl Digests {
         Ok(())
     }
 
-    fn find(&self, metadata: &Metadata) -> Option<Digest> {
+    /// The digest of a file of which the file system says this, when that was said of it before.
+    pub fn known(&self, metadata: &Metadata) -> Option<Digest> {
         let stamp = stamp(metadata);
         self.lock().known.get(&inode(metadata)).filter(|known| known.stamp == stamp).map(|known| known.digest)
     }

@@ -85,6 +85,19 @@ pub fn write_through(scratch: &Path, path: &Path, bytes: &[u8]) -> Result<(), Fi
     }
 }
 
+/// Writes bytes beside `path` and renames them over it, without waiting for the disk: for what can be
+/// made again and is sealed, so that a power cut leaves it as good as none.
+///
+/// # Errors
+/// When the disk refuses; the old file is still there then.
+pub fn write_quickly(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut builder = tempfile::Builder::new();
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = builder.permissions(Permissions::from_mode(0o666)).tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.persist(path).map(drop).map_err(|error| error.error)
+}
+
 /// Writes JSON as [`write_through`] does.
 ///
 /// # Errors

@@ -3,7 +3,8 @@
 //! Read in this order:
 //! 1. [`kind`]: what can be used; [`spec`]: what a file says; [`plan`]: what it means;
 //! 2. [`fingerprint`], [`digests`], [`store`], [`release`]: what is known, kept and shown;
-//! 3. [`decide`]: does a step have to run; [`forecast`]: what would a run do, and why;
+//! 3. [`decide`]: does a step have to run; [`forecast`]: what would a run do, and why; [`witness`]: that
+//!    nothing has to, at a glance;
 //! 4. [`executor`] does it, [`process`] runs commands, [`event`] tells, [`history`] remembers.
 
 pub mod accept;
@@ -32,4 +33,5 @@ pub mod spec;
 pub mod store;
 pub mod units;
 pub mod values;
+pub mod witness;
 pub mod yaml;

@@ -30,3 +30,4 @@ mod serve;
 mod stop;
 mod toy;
 mod trust;
+mod witness;

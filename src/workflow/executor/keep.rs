@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 
 use super::schedule::State;
 use super::{Run, RunError};
+use crate::workflow::digests::TICK;
 use crate::workflow::event::{Event, Reused};
+use crate::workflow::files::write_quickly;
 use crate::workflow::plan::PlannedOutput;
 use crate::workflow::release::{Released, ReleasedFile};
 use crate::workflow::store::{Staging, StepResult};
+use crate::workflow::witness::{Purpose, Scene, confirm, take};
 
 /// Saving takes no more than this part of the time.
 const SHARE: u32 = 20;
@@ -134,6 +137,30 @@ impl Run<'_> {
         self.release.save()?;
         self.release.publish(self.world.store)?;
         Ok(())
+    }
+
+    /// Leaves a witness for the next run when nothing is left to do. Nothing was written by a run that
+    /// had nothing to do, and so it stays while there is a witness that holds.
+    pub fn leave_witness(&self) {
+        let Some(place) = &self.options.witness else { return };
+        let (store, root, tally) = (self.world.store, self.world.root, &self.tally);
+        if tally.is_stopped() || tally.finished + tally.reused < self.options.selected.len() {
+            return;
+        }
+        if self.staging.is_some() {
+            // A file that was just written is no witness yet.
+            std::thread::sleep(TICK + TICK / 4);
+        } else if confirm(store, &place.path, root, Purpose::Forecast).is_some() {
+            return;
+        }
+        let scene =
+            Scene { plan: self.plan, selected: &self.options.selected, release: &self.release, store, root };
+        // Without a witness the next run looks at everything.
+        if let Some(witness) = take(place, &scene)
+            && let Err(error) = write_quickly(&place.path, &witness)
+        {
+            tracing::debug!("no witness is left: {error}");
+        }
     }
 
     /// Whether the store has the bytes of a released file, after taking them back from the release

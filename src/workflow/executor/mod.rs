@@ -26,6 +26,7 @@ use super::plan::{Plan, Source};
 use super::release::{Foreign, NameTaken, Release, ReleasedFile};
 use super::resources::Tokens;
 use super::store::{Lock, Staging, Store};
+use super::witness::Place;
 use keep::Saver;
 use schedule::{Job, State};
 use task::Outcome;
@@ -40,6 +41,8 @@ pub struct Options {
     pub jobs: usize,
     /// After a failure, run what does not depend on it.
     pub keep_going: bool,
+    /// Where to leave a witness when nothing is left to do.
+    pub witness: Option<Place>,
 }
 
 /// Where a run happens and who hears of it.
@@ -114,6 +117,9 @@ pub fn run(plan: &Plan, options: &Options, world: &World<'_>) -> Result<Tally, R
     run.tally.elapsed = started.elapsed();
     run.tell(Event::RunFinished { tally: run.tally });
     let tally = run.tally;
+    if worked.is_ok() && settled.is_ok() {
+        run.leave_witness();
+    }
     // The process ends soon: what is known of ten thousand steps need not be freed piece by piece.
     std::mem::forget((run.release, run.made, run.readers));
     worked.and(settled).map(|()| tally)

@@ -12,7 +12,7 @@ use crate::workflow::digest::Digest;
 use crate::workflow::files::{FilesError, read_record, write_record};
 use crate::workflow::kind::Kind;
 use crate::workflow::spec::{Overrides, Spec};
-use crate::workflow::values::Scope;
+use crate::workflow::values::{EVERY_NAME, Scope};
 
 /// A plan and what it was made from: files, environment, plan.
 type Kept = (Vec<(PathBuf, Digest)>, Vec<(String, Option<Digest>)>, PlanRecord);
@@ -41,18 +41,20 @@ pub fn key(root: &Path, pipeline: &Path, overrides: &Overrides) -> Digest {
     hasher.finalize().into()
 }
 
-/// The plan kept at `path`, when everything that it was made from is as it was.
-pub fn find(path: &Path, kinds: &'static [Kind], scope: &Scope) -> Option<Plan> {
+/// The plan kept at `path` and what it was made from, when all of that is as it was.
+pub fn find(path: &Path, kinds: &'static [Kind], scope: &Scope) -> Option<(Plan, Origin)> {
     let (files, environment, plan): Kept = read_record(path)?;
     let same_file =
         |(path, digest): &(PathBuf, Digest)| digest_of(path).is_some_and(|found| found == *digest);
     let same_value = |(name, digest): &(String, Option<Digest>)| value_digest(scope.env(name)) == *digest;
     let same = files.iter().all(same_file) && environment.iter().all(same_value);
-    same.then(|| plan.restore(kinds, |name| scope.env(name)))?
+    let plan = same.then(|| plan.restore(kinds, |name| scope.env(name)))??;
+    Some((plan, Origin { files, environment }))
 }
 
 /// What a plan was made from, noted when it is made: a file that is edited later, while a run goes on,
 /// is another one.
+#[derive(Clone)]
 pub struct Origin {
     files: Vec<(PathBuf, Digest)>,
     environment: Vec<(String, Option<Digest>)>,
@@ -68,6 +70,24 @@ impl Origin {
         let environment = spec.environment_read.iter();
         let environment = environment.map(|(name, value)| (name.clone(), value_digest(value.clone())));
         Some(Self { files: files.collect::<Option<_>>()?, environment: environment.collect() })
+    }
+
+    /// The files, each with the digest of its bytes.
+    pub fn files(&self) -> &[(PathBuf, Digest)] {
+        &self.files
+    }
+
+    /// The environment variables that were looked at; nothing when all of them were, those that may yet
+    /// be set included.
+    pub fn variables(&self) -> Option<impl Iterator<Item = &str>> {
+        let names = self.environment.iter().map(|(name, _)| name.as_str());
+        names.clone().all(|name| name != EVERY_NAME).then_some(names)
+    }
+
+    /// Whether every environment variable that was looked at has its value still.
+    pub fn has_its_values(&self, root: &Path) -> bool {
+        let scope = Scope::from_environment(root);
+        self.environment.iter().all(|(name, digest)| value_digest(scope.env(name)) == *digest)
     }
 }
 

@@ -299,12 +299,17 @@ impl Release {
         Ok(())
     }
 
+    /// Where the manifest of a pipeline lies in the project folder.
+    pub fn manifest_path(pipeline: &str) -> PathBuf {
+        Path::new("artifacts").join(format!("manifest.{pipeline}.json"))
+    }
+
     /// Writes the manifest when the record has changed since, or it has gone.
     ///
     /// # Errors
     /// When the disk refuses.
     pub fn publish(&mut self, store: &Store) -> Result<(), FilesError> {
-        let path = self.root.join("artifacts").join(format!("manifest.{}.json", self.pipeline));
+        let path = self.root.join(Self::manifest_path(&self.pipeline));
         if self.unpublished || (!path.exists() && !self.state.steps.is_empty()) {
             let manifest = Manifest { pipeline: self.pipeline.clone(), steps: self.state.steps.clone() };
             write_json(store.folder(), &path, &manifest)?;

@@ -58,6 +58,16 @@ impl Store {
         open(&self.folder.join("claims"), File::try_lock)
     }
 
+    /// As [`Store::share`], without writing anything: nothing where there is no store either.
+    pub fn join(&self) -> Option<Lock> {
+        join(&self.folder.join("lock"))
+    }
+
+    /// Keeps runs away from a release; others may do the same. Nothing is written.
+    pub fn join_release(&self, pipeline: &str) -> Option<Lock> {
+        join(&self.folder.join("locks").join(pipeline))
+    }
+
     /// The words that the holder of a release left for those who wait for it.
     pub fn holder(&self, pipeline: &str) -> Option<String> {
         fs::read_to_string(self.folder.join("locks").join(pipeline)).ok()
@@ -121,6 +131,12 @@ impl Lock {
         self.0.set_len(0)?;
         self.0.write_all_at(bytes, 0)
     }
+}
+
+fn join(path: &Path) -> Option<Lock> {
+    let file = File::open(path).ok()?;
+    file.try_lock_shared().ok()?;
+    Some(Lock(file))
 }
 
 fn open(

@@ -8,6 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use minijinja::Value as Dynamic;
 use minijinja::value::{Enumerator, Object};
 
+/// Looked at by whoever walks over the environment: its value is the names of all variables. No variable
+/// can be called so.
+pub const EVERY_NAME: &str = "=";
+
 /// Environment variables, and which of them were looked at.
 pub struct Environment {
     values: BTreeMap<String, String>,
@@ -32,7 +36,10 @@ impl Environment {
 
     /// One value.
     pub fn read(&self, name: &str) -> Option<String> {
-        let value = self.values.get(name).cloned();
+        let value = match name {
+            EVERY_NAME => Some(self.names().collect::<Vec<_>>().join("=")),
+            name => self.values.get(name).cloned(),
+        };
         self.note(name, value.clone());
         value
     }
@@ -61,7 +68,7 @@ impl std::fmt::Debug for Environment {
 
 impl Object for Environment {
     fn get_value(self: &Arc<Self>, key: &Dynamic) -> Option<Dynamic> {
-        self.read(key.as_str()?).map(Dynamic::from)
+        self.read(key.as_str().filter(|name| *name != EVERY_NAME)?).map(Dynamic::from)
     }
 
     /// Whoever walks over the environment depends on all of it.
@@ -69,6 +76,7 @@ impl Object for Environment {
         for (name, value) in &self.values {
             self.note(name, Some(value.clone()));
         }
+        self.read(EVERY_NAME);
         Enumerator::Values(self.values.keys().map(Dynamic::from).collect())
     }
 }
