@@ -80,7 +80,9 @@ impl<P: Copy> System<'_, P> {
         let kept = n_tiles.min((SCRATCH_CHUNKS / tile_length).max(1)).max(1);
         let mut next = Ahead::new(row.next_items, n_tiles * (self.steps + 1));
         let Scratch { tiles, confidences, residual, direction, product } = scratch;
-        tiles.resize(kept * tile_length, Chunk::ZERO);
+        if tiles.len() < kept * tile_length {
+            tiles.resize(kept * tile_length, Chunk::ZERO);
+        }
         confidences.clear();
         for vector in [&mut *residual, direction, product] {
             vector.resize(n_chunks, Chunk::ZERO);
