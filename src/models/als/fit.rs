@@ -110,14 +110,14 @@ impl Als {
         let total_confidence = observed + self.unobserved_weight * (pairs - interactions.len() as f64);
         for sweep in start + 1..=self.iterations {
             let half =
-                |side: &Side, name: &'static str, table: &mut Table, fixed: &Table| {
+                |side: &Side, name: &'static str, table: &mut Table, fixed: &mut Table| {
                     let outcome = side
                         .solve(table, fixed, weights, self)
                         .map_err(|row| AlsError::Singular { sweep, side: name, row })?;
                     finite(outcome).ok_or(AlsError::Diverged { sweep, side: name })
                 };
-            half(&users, "user", &mut user_table, &item_table)?;
-            let outcome = half(&items, "item", &mut item_table, &user_table)?;
+            half(&users, "user", &mut user_table, &mut item_table)?;
+            let outcome = half(&items, "item", &mut item_table, &mut user_table)?;
             // Σ c p² + Σ_i φ(y_i) holds everything but the lengths of the user vectors.
             let user_lengths = match weights.shared_regularization() {
                 Some(lambda) => f64::from(lambda) * outcome.fixed_squares,

@@ -62,14 +62,15 @@ impl Side {
         &self.confidences
     }
 
-    /// Solves every row of `table` with `fixed` held fixed.
+    /// Solves every row of `table` with `fixed` held fixed; `cg` may turn all vectors of both tables
+    /// alike, which changes no product of two.
     ///
     /// # Errors
     /// The first row that has no single solution.
     pub fn solve(
         &self,
         table: &mut Table,
-        fixed: &Table,
+        fixed: &mut Table,
         weights: Objective,
         parameters: &Als,
     ) -> Result<Outcome, usize> {
@@ -80,11 +81,11 @@ impl Side {
         let objective = match parameters.solver {
             Solver::Cg => {
                 let steps = parameters.cg_steps;
-                dispatch(fixed, Steps { side: self, table, fixed, gram: &gram, weights, steps })
+                dispatch(fixed.bytes(), Steps { side: self, table, fixed, gram: &gram, weights, steps })
             }
             Solver::Cholesky => {
                 let gram = padded(&gram, fixed.n_chunks());
-                dispatch(fixed, Exact { side: self, table, fixed, gram: &gram, weights })?
+                dispatch(fixed.bytes(), Exact { side: self, table, fixed, gram: &gram, weights })?
             }
             Solver::IalsPlusPlus => {
                 let block_size = parameters.block_size.min(fixed.n_factors());
@@ -226,11 +227,11 @@ impl<K: Kernel> Task<K> for ExactBlock<'_> {
     }
 }
 
-/// A half-step by [`cg`]; gives `Σ φ`.
+/// A half-step by [`cg`]; gives `Σ φ`. Both tables are brought into the basis and stay there.
 struct Steps<'a> {
     side: &'a Side,
     table: &'a mut Table,
-    fixed: &'a Table,
+    fixed: &'a mut Table,
     gram: &'a Mat<f32>,
     weights: Objective,
     steps: usize,
@@ -281,7 +282,7 @@ impl<K: Kernel> Task<K> for Block<'_, K::Packed> {
     #[inline(always)]
     fn run(self, kernel: K) -> f64 {
         let n_chunks = self.basis.eigenvalues.len();
-        turn(kernel, self.chunks, &self.basis.solved_in, n_chunks);
+        turn(kernel, self.chunks, &self.basis.vectors, n_chunks);
         let mut scratch = cg::Scratch::default();
         let mut objective = 0.0;
         let end = self.rows.end;
@@ -294,7 +295,6 @@ impl<K: Kernel> Task<K> for Block<'_, K::Packed> {
                 objective += self.system.solve(kernel, row, x, &mut scratch);
             }
         }
-        turn(kernel, self.chunks, &self.basis.solved_out, n_chunks);
         objective
     }
 }
@@ -303,24 +303,24 @@ impl<K: Kernel> Task<K> for Block<'_, K::Packed> {
 #[inline(always)]
 fn turn<K: Kernel>(kernel: K, vectors: &mut [Chunk], matrix: &[Chunk], n_chunks: usize) {
     let mut rows = vec![Chunk::ZERO; ROWS * n_chunks];
-    let mut turned = rows.clone();
     for vectors in vectors.chunks_mut(ROWS * n_chunks) {
+        rows[..vectors.len()].copy_from_slice(vectors);
         if vectors.len() == rows.len() {
-            kernel.transform(vectors, matrix, &mut turned);
+            kernel.transform(&rows, matrix, vectors);
         } else {
-            rows[..vectors.len()].copy_from_slice(vectors);
+            let mut turned = rows.clone();
             kernel.transform(&rows, matrix, &mut turned);
+            vectors.copy_from_slice(&turned[..vectors.len()]);
         }
-        vectors.copy_from_slice(&turned[..vectors.len()]);
     }
 }
 
-/// The vectors of `table` in the basis, as they are gathered.
-fn pack<K: Kernel>(kernel: K, table: &Table, basis: &Basis) -> Pages<K::Packed> {
-    let zero = kernel.pack(&Chunk::ZERO, 0);
+/// Brings the vectors of `table` into the basis; gives them as they are gathered.
+fn pack<K: Kernel>(kernel: K, table: &mut Table, basis: &Basis) -> Pages<K::Packed> {
+    let zero = kernel.pack(&Chunk::ZERO, 0, 1.0);
     let mut packed = Pages::new(table.chunks().len(), zero);
     let length = TURNED * table.n_chunks();
-    let pieces = packed.par_chunks_mut(length).zip(table.chunks().par_chunks(length)).enumerate();
+    let pieces = packed.par_chunks_mut(length).zip(table.chunks_mut().par_chunks_mut(length)).enumerate();
     pieces.for_each(|(piece, (packed, vectors))| {
         kernel.enter(Pack { vectors, basis, packed, start: piece * length });
     });
@@ -329,7 +329,7 @@ fn pack<K: Kernel>(kernel: K, table: &Table, basis: &Basis) -> Pages<K::Packed> 
 
 /// A piece of work of [`pack`].
 struct Pack<'a, P> {
-    vectors: &'a [Chunk],
+    vectors: &'a mut [Chunk],
     basis: &'a Basis,
     packed: &'a mut [P],
     start: usize,
@@ -340,11 +340,9 @@ impl<K: Kernel> Task<K> for Pack<'_, K::Packed> {
 
     #[inline(always)]
     fn run(self, kernel: K) {
-        let n_chunks = self.basis.eigenvalues.len();
-        let mut turned = self.vectors.to_vec();
-        turn(kernel, &mut turned, &self.basis.fixed_in, n_chunks);
-        for (at, (packed, chunk)) in self.packed.iter_mut().zip(&turned).enumerate() {
-            *packed = kernel.pack(chunk, self.start + at);
+        turn(kernel, self.vectors, &self.basis.vectors, self.basis.eigenvalues.len());
+        for (at, (packed, chunk)) in self.packed.iter_mut().zip(self.vectors).enumerate() {
+            *packed = kernel.pack(chunk, self.start + at, self.basis.scale);
         }
     }
 }
@@ -396,8 +394,10 @@ mod tests {
             let mut gram = gram(&fixed);
             gram *= Scale(weights.unobserved_weight);
             let steps = |table: &mut Table, portable: bool| {
-                let work = Steps { side: &side, table, fixed: &fixed, gram: &gram, weights, steps: 3 };
-                if portable { dispatch_portable(work) } else { dispatch(&fixed, work) }
+                let mut fixed = fixed.clone();
+                let bytes = fixed.bytes();
+                let work = Steps { side: &side, table, fixed: &mut fixed, gram: &gram, weights, steps: 3 };
+                if portable { dispatch_portable(work) } else { dispatch(bytes, work) }
             };
             let (mut fast, mut plain) = (table.clone(), table.clone());
             let (fast_sum, plain_sum) = (steps(&mut fast, false), steps(&mut plain, true));
@@ -407,7 +407,7 @@ mod tests {
             let padded = padded(&gram, fixed.n_chunks());
             let exact = |table: &mut Table, portable: bool| {
                 let work = Exact { side: &side, table, fixed: &fixed, gram: &padded, weights };
-                if portable { dispatch_portable(work) } else { dispatch(&fixed, work) }.unwrap()
+                if portable { dispatch_portable(work) } else { dispatch(fixed.bytes(), work) }.unwrap()
             };
             let (mut fast, mut plain) = (table.clone(), table.clone());
             let (fast_sum, plain_sum) = (exact(&mut fast, false), exact(&mut plain, true));
