@@ -196,6 +196,7 @@ mod tests {
     use std::ops::ControlFlow;
 
     use super::super::half_step::Side;
+    use super::super::rows::Rows;
     use super::super::{AlsModel, Solver};
     use super::*;
 
@@ -229,7 +230,7 @@ mod tests {
             let fold_in = FoldIn::new(&parameters, fixed).unwrap();
             let folded = fold_in.rows(&matrix).unwrap();
             let mut table = Table::zeros(matrix.n_users(), 5);
-            let side = Side::new(parameters.confidences(&matrix).unwrap());
+            let side = Side::new(Rows::new(&parameters, &matrix).unwrap());
             let weights = Objective::of(&parameters);
             side.solve(&mut table, &mut Table::from_factors(fixed), weights, &parameters).unwrap();
             assert_eq!(folded, table.to_factors());

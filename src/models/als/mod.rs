@@ -54,6 +54,7 @@ mod objective;
 mod pages;
 mod parameters;
 mod portable;
+mod rows;
 mod subspace;
 mod table;
 #[cfg(test)]
