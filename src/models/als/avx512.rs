@@ -76,6 +76,7 @@ impl<P: Packed> Kernel for Avx512<P> {
     fn prefetch<T>(self, values: &[T]) {
         let start = values.as_ptr().cast::<i8>();
         for line in (0..size_of_val(values)).step_by(size_of::<Chunk>()) {
+            // Into the second-level cache: the first is full of the row that is being solved.
             // SAFETY: a prefetch reads nothing, and the place is inside of `values`.
             unsafe { _mm_prefetch::<_MM_HINT_T1>(start.add(line)) }
         }
