@@ -7,7 +7,7 @@
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
-use super::kernel::{Kernel, LINES, ROWS, TILE, Task};
+use super::kernel::{Kernel, LINES, PANEL, ROWS, TILE, Task};
 use super::table::{Chunk, LANES};
 
 /// Proof that the processor has the instructions: only [`Avx512::detect`] makes one. Vectors are
@@ -22,7 +22,7 @@ pub trait Packed: Copy + Send + Sync {
 
     /// # Safety
     /// The processor has AVX-512F.
-    unsafe fn pack(chunk: &Chunk, at: usize) -> Self;
+    unsafe fn pack(chunk: &Chunk, at: usize, scale: f32) -> Self;
 
     /// # Safety
     /// The processor has AVX-512F.
@@ -61,9 +61,9 @@ impl<P: Packed> Kernel for Avx512<P> {
     }
 
     #[inline(always)]
-    fn pack(self, chunk: &Chunk, at: usize) -> P {
+    fn pack(self, chunk: &Chunk, at: usize, scale: f32) -> P {
         // SAFETY: `self` proves that the processor has the features.
-        unsafe { P::pack(chunk, at) }
+        unsafe { P::pack(chunk, at, scale) }
     }
 
     #[inline(always)]
@@ -76,8 +76,9 @@ impl<P: Packed> Kernel for Avx512<P> {
     fn prefetch<T>(self, values: &[T]) {
         let start = values.as_ptr().cast::<i8>();
         for line in (0..size_of_val(values)).step_by(size_of::<Chunk>()) {
+            // Into the second-level cache: the first is full of the row that is being solved.
             // SAFETY: a prefetch reads nothing, and the place is inside of `values`.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.add(line)) }
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(start.add(line)) }
         }
     }
 
@@ -170,11 +171,12 @@ impl Packed for Half {
     /// Rounds up or down by a hash of the place, in proportion: users with the same items have the same
     /// vectors, and errors that are the same for all of them would not cancel in a sum.
     #[inline(always)]
-    unsafe fn pack(chunk: &Chunk, at: usize) -> Self {
+    unsafe fn pack(chunk: &Chunk, at: usize, scale: f32) -> Self {
         let mut half = Self([0; LANES]);
         // SAFETY: the caller answers for the features; `Half` is 32 bytes at a multiple of 32.
         unsafe {
-            let dithered = _mm512_add_epi32(_mm512_castps_si512(load(chunk)), dropped_bits(at as u32));
+            let scaled = _mm512_mul_ps(load(chunk), _mm512_set1_ps(scale));
+            let dithered = _mm512_add_epi32(_mm512_castps_si512(scaled), dropped_bits(at as u32));
             let packed =
                 _mm512_cvtps_ph::<{ _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC }>(_mm512_castsi512_ps(dithered));
             _mm256_store_si256(half.0.as_mut_ptr().cast(), packed);
@@ -206,8 +208,11 @@ impl Packed for Chunk {
     const LENGTH: Option<i32> = None;
 
     #[inline(always)]
-    unsafe fn pack(chunk: &Chunk, _at: usize) -> Self {
-        *chunk
+    unsafe fn pack(chunk: &Chunk, _at: usize, scale: f32) -> Self {
+        let mut packed = Chunk::ZERO;
+        // SAFETY: the caller answers for the features.
+        unsafe { store(&mut packed, _mm512_mul_ps(load(chunk), _mm512_set1_ps(scale))) };
+        packed
     }
 
     #[inline(always)]
@@ -411,30 +416,29 @@ fn scale_add(scale: f32, out: &mut [Chunk], factor: f32, vector: &[Chunk]) {
 #[inline]
 fn transform(rows: &[Chunk], matrix: &[Chunk], out: &mut [Chunk]) {
     let n_chunks = rows.len() / ROWS;
-    let mut start = 0;
-    while start < n_chunks {
-        if start + 2 <= n_chunks {
-            columns::<2>(rows, matrix, start, out);
-            start += 2;
-        } else {
-            columns::<1>(rows, matrix, start, out);
-            start += 1;
+    let n_factors = matrix.len() / n_chunks;
+    for (panel, lines) in matrix.chunks(PANEL * n_factors).enumerate() {
+        match lines.as_chunks::<PANEL>() {
+            (lines, []) if lines.len() == n_factors => columns(rows, lines, panel * PANEL, out),
+            _ => columns(rows, lines.as_chunks::<1>().0, panel * PANEL, out),
         }
     }
 }
 
-/// `N` chunks of every vector of a [`transform`].
+/// `N` chunks of every vector of a [`transform`], from `start` on, by a panel of the matrix.
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn columns<const N: usize>(rows: &[Chunk], matrix: &[Chunk], start: usize, out: &mut [Chunk]) {
+fn columns<const N: usize>(rows: &[Chunk], panel: &[[Chunk; N]], start: usize, out: &mut [Chunk]) {
     let n_chunks = rows.len() / ROWS;
     let mut sums = [[_mm512_setzero_ps(); N]; ROWS];
-    for (k, line) in matrix.chunks_exact(n_chunks).enumerate() {
-        let line = &line[start..start + N];
-        for r in 0..ROWS {
-            let value = _mm512_set1_ps(rows[r * n_chunks + k / LANES].0[k % LANES]);
-            for n in 0..N {
-                sums[r][n] = _mm512_fmadd_ps(value, load(&line[n]), sums[r][n]);
+    for (at, lines) in panel.chunks(LANES).enumerate() {
+        let values: [&Chunk; ROWS] = std::array::from_fn(|r| &rows[r * n_chunks + at]);
+        for (lane, line) in lines.iter().enumerate() {
+            for r in 0..ROWS {
+                let value = _mm512_set1_ps(values[r].0[lane]);
+                for n in 0..N {
+                    sums[r][n] = _mm512_fmadd_ps(value, load(&line[n]), sums[r][n]);
+                }
             }
         }
     }

@@ -2,31 +2,29 @@
 //!
 //! Every product of a row-solve with `A` holds one with `YᵀY`, `f²` multiply-adds; in the basis of its
 //! eigenvectors it takes `f`. The change of basis is orthogonal, so scores, lengths and every step of
-//! conjugate gradients stay the same; the vectors go in before a row is solved and back afterwards, in
-//! products of whole blocks of rows, which run at the speed of the multipliers. The eigenvalues are
-//! also a preconditioner that costs nothing.
+//! conjugate gradients stay the same: the vectors of both sides go in before a half-step, in products
+//! of whole blocks of rows, which run at the speed of the multipliers, and stay there until the next
+//! half-step takes them to its own basis.
 //!
-//! Fixed vectors are scaled by a power of two to lengths that a 16-bit float holds well.
+//! Fixed vectors are gathered scaled by a power of two, to lengths that a 16-bit float holds well.
 
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
 use faer::{Mat, Par};
 
+use super::kernel::panels;
 use super::table::{Chunk, LANES, fill};
 
-/// The eigenvectors `Q` of a Gram matrix and a scale `s`. Matrices: `n_factors` padded rows.
+/// The eigenvectors of a Gram matrix and a scale.
 pub struct Basis {
     /// One for each coordinate, ones in the padding.
     pub eigenvalues: Vec<Chunk>,
-    /// A power of two, and its inverse is one too.
+    /// The eigenvectors as columns of `n_factors` padded rows, by [`panels`]: a vector times this is in
+    /// the basis.
+    pub vectors: Vec<Chunk>,
+    /// What gathered vectors are multiplied with: a power of two, and its inverse is one too.
     pub scale: f32,
-    /// `s Q`: fixed vectors go in.
-    pub fixed_in: Vec<Chunk>,
-    /// `Q`: solved vectors go in.
-    pub solved_in: Vec<Chunk>,
-    /// `Qᵀ`: solved vectors come out.
-    pub solved_out: Vec<Chunk>,
 }
 
 impl Basis {
@@ -53,26 +51,17 @@ impl Basis {
         let scale = match length {
             // The exponents of f32 bound it.
             Some(length) if longest > 0.0 => {
-                f64::from(length - longest.log2().ceil() as i32).clamp(-120.0, 120.0).exp2()
+                ((length - longest.log2().ceil() as i32).clamp(-120, 120) as f32).exp2()
             }
             _ => 1.0,
         };
         let mut eigenvalues = vec![Chunk([1.0; LANES]); n_chunks];
         let scaled = values.column_vector().iter().map(|value| value.max(0.0) as f32);
         fill(&mut eigenvalues, scaled);
-        let matrix = |value: &dyn Fn(usize, usize) -> f64| {
-            let mut rows = vec![Chunk::ZERO; n_factors * n_chunks];
-            for (i, row) in rows.chunks_exact_mut(n_chunks).enumerate() {
-                fill(row, (0..n_factors).map(|j| value(i, j) as f32));
-            }
-            rows
-        };
-        Some(Self {
-            eigenvalues,
-            scale: scale as f32,
-            fixed_in: matrix(&|i, j| scale * vectors[(i, j)]),
-            solved_in: matrix(&|i, j| vectors[(i, j)]),
-            solved_out: matrix(&|i, j| vectors[(j, i)]),
-        })
+        let mut rows = vec![Chunk::ZERO; n_factors * n_chunks];
+        for (i, row) in rows.chunks_exact_mut(n_chunks).enumerate() {
+            fill(row, (0..n_factors).map(|j| vectors[(i, j)] as f32));
+        }
+        Some(Self { eigenvalues, vectors: panels(&rows, n_chunks), scale })
     }
 }

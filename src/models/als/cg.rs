@@ -64,31 +64,37 @@ pub struct Scratch {
 }
 
 impl<P: Copy> System<'_, P> {
-    /// Improves the row `x` and returns `φ` there.
+    /// Improves the row `x` and returns `φ` there. `N` is its number of chunks, known to the compiler, or
+    /// 0 for any.
     #[inline(always)]
-    pub fn solve<K: Kernel<Packed = P>>(
+    pub fn solve<K: Kernel<Packed = P>, const N: usize>(
         &self,
         kernel: K,
         row: Row<'_>,
         x: &mut [Chunk],
         scratch: &mut Scratch,
     ) -> f64 {
-        let n_chunks = x.len();
+        let n_chunks = if N > 0 { N } else { x.len() };
+        let x = &mut x[..n_chunks];
         let tile_length = TILE * n_chunks;
         let n_tiles = row.items.len().div_ceil(TILE);
         let n_here = |at: usize| (row.items.len() - at * TILE).min(TILE);
         let kept = n_tiles.min((SCRATCH_CHUNKS / tile_length).max(1)).max(1);
         let mut next = Ahead::new(row.next_items, n_tiles * (self.steps + 1));
         let Scratch { tiles, confidences, residual, direction, product } = scratch;
-        tiles.resize(kept * tile_length, Chunk::ZERO);
+        if tiles.len() < kept * tile_length {
+            tiles.resize(kept * tile_length, Chunk::ZERO);
+        }
         confidences.clear();
         for vector in [&mut *residual, direction, product] {
             vector.resize(n_chunks, Chunk::ZERO);
         }
+        let (residual, direction) = (&mut residual[..n_chunks], &mut direction[..n_chunks]);
+        let (product, eigenvalues) = (&mut product[..n_chunks], &self.eigenvalues[..n_chunks]);
         let unscaled = 1.0 / self.scale;
 
         // r = b − A x
-        kernel.times(-1.0, self.eigenvalues, row.ridge, x, residual);
+        kernel.times(-1.0, eigenvalues, row.ridge, x, residual);
         let mut curvature = -f64::from(kernel.dot(residual, x));
         let mut bend = Chunk::ZERO;
         for at in 0..n_tiles {
@@ -116,10 +122,14 @@ impl<P: Copy> System<'_, P> {
                 break;
             }
             let last = step == self.steps;
-            kernel.times(1.0, self.eigenvalues, row.ridge, direction, product);
+            kernel.times(1.0, eigenvalues, row.ridge, direction, product);
             let mut curvature = kernel.dot(product, direction);
             let mut bend = Chunk::ZERO;
-            for (at, confidence) in confidences.iter().enumerate() {
+            // There and back: what a pass read last is still in the first-level cache for the next.
+            let back = step % 2 == 1 && n_tiles == kept;
+            for visit in 0..n_tiles {
+                let at = if back { n_tiles - 1 - visit } else { visit };
+                let confidence = &confidences[at];
                 let tile = &mut tiles[at.min(kept - 1) * tile_length..][..tile_length];
                 if at + 1 >= kept && n_tiles > kept {
                     self.gather(kernel, row.items, at, tile);

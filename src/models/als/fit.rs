@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use super::half_step::{Outcome, Side};
 use super::objective::Objective;
+use super::rows::Rows;
 use super::table::Table;
 use super::{Als, AlsError, AlsModel};
 use crate::interactions::Interactions;
@@ -85,39 +86,34 @@ impl Als {
         if interactions.is_empty() {
             return Err(AlsError::Empty { n_users, n_items });
         }
-        let confidences = self.confidences(interactions)?;
-        let items = Side::new(confidences.transposed());
-        let users = Side::new(confidences);
+        let rows = Rows::new(self, interactions)?;
+        let items = Side::new(rows.transposed(n_items));
+        let users = Side::new(rows);
         let (start, mut loss, mut user_table, mut item_table) = match state {
             Some(state) => self.resumed(state, n_users, n_items)?,
             None => {
-                let random = |side: &Side, stream: u64| {
-                    Table::random(
-                        side.confidences().row_starts(),
-                        self.factors,
-                        self.start_length,
-                        self.seed,
-                        stream,
-                    )
+                let random = |side: &Side<'_>, stream: u64| {
+                    let starts = side.interactions().starts();
+                    Table::random(starts, self.factors, self.start_length, self.seed, stream)
                 };
                 (0, f64::NAN, random(&users, 1), random(&items, 2))
             }
         };
 
-        let observed: f64 = users.confidences().values().iter().map(|&value| f64::from(value)).sum();
+        let observed = users.interactions().total();
         let pairs = n_users as f64 * n_items as f64;
         let weights = Objective::of(self);
         let total_confidence = observed + self.unobserved_weight * (pairs - interactions.len() as f64);
         for sweep in start + 1..=self.iterations {
             let half =
-                |side: &Side, name: &'static str, table: &mut Table, fixed: &Table| {
+                |side: &Side<'_>, name: &'static str, table: &mut Table, fixed: &mut Table| {
                     let outcome = side
                         .solve(table, fixed, weights, self)
                         .map_err(|row| AlsError::Singular { sweep, side: name, row })?;
                     finite(outcome).ok_or(AlsError::Diverged { sweep, side: name })
                 };
-            half(&users, "user", &mut user_table, &item_table)?;
-            let outcome = half(&items, "item", &mut item_table, &user_table)?;
+            half(&users, "user", &mut user_table, &mut item_table)?;
+            let outcome = half(&items, "item", &mut item_table, &mut user_table)?;
             // Σ c p² + Σ_i φ(y_i) holds everything but the lengths of the user vectors.
             let user_lengths = match weights.shared_regularization() {
                 Some(lambda) => f64::from(lambda) * outcome.fixed_squares,
@@ -131,8 +127,10 @@ impl Als {
                 break;
             }
         }
-        let model =
-            AlsModel { user_factors: user_table.to_factors(), item_factors: item_table.to_factors(), loss };
+        drop((users, items));
+        let user_factors = user_table.to_factors();
+        drop(user_table);
+        let model = AlsModel { user_factors, item_factors: item_table.to_factors(), loss };
         for (side, factors) in [("user", &model.user_factors), ("item", &model.item_factors)] {
             if !factors.values().iter().all(|value| value.is_finite()) {
                 return Err(AlsError::Diverged { sweep: self.iterations, side });

@@ -131,7 +131,7 @@ impl FoldIn {
         let mut x = vec![Chunk::ZERO; self.fixed.n_chunks()];
         if !items.is_empty() {
             let row = Row { fold_in: self, items, confidences, x: &mut x, others, scratch };
-            dispatch(&self.fixed, row).map_err(|_| AlsError::SingularRow)?;
+            dispatch(self.fixed.bytes(), row).map_err(|_| AlsError::SingularRow)?;
         }
         let x: Vec<f32> = x.iter().flat_map(|chunk| chunk.0).take(self.parameters.factors).collect();
         if x.iter().all(|value| value.is_finite()) { Ok(x) } else { Err(AlsError::SingularRow) }
@@ -196,6 +196,7 @@ mod tests {
     use std::ops::ControlFlow;
 
     use super::super::half_step::Side;
+    use super::super::rows::Rows;
     use super::super::{AlsModel, Solver};
     use super::*;
 
@@ -229,9 +230,9 @@ mod tests {
             let fold_in = FoldIn::new(&parameters, fixed).unwrap();
             let folded = fold_in.rows(&matrix).unwrap();
             let mut table = Table::zeros(matrix.n_users(), 5);
-            let side = Side::new(parameters.confidences(&matrix).unwrap());
+            let side = Side::new(Rows::new(&parameters, &matrix).unwrap());
             let weights = Objective::of(&parameters);
-            side.solve(&mut table, &Table::from_factors(fixed), weights, &parameters).unwrap();
+            side.solve(&mut table, &mut Table::from_factors(fixed), weights, &parameters).unwrap();
             assert_eq!(folded, table.to_factors());
             let (items, values) = matrix.row(3);
             let mut turned: (Vec<u32>, Vec<f32>) = (items.to_vec(), values.to_vec());

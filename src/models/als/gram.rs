@@ -14,7 +14,7 @@ const PANEL: usize = 64;
 /// `YᵀY` (`n_factors × n_factors`) of a table `Y`.
 pub fn gram(table: &Table) -> Mat<f32> {
     let n_factors = table.n_factors();
-    let sum = dispatch(table, Parts(table));
+    let sum = dispatch(table.bytes(), Parts(table));
     Mat::from_fn(n_factors, n_factors, |i, j| {
         let (i, j) = (i.min(j), i.max(j));
         sum[i * table.n_chunks() + j / LANES].0[j % LANES]

@@ -14,9 +14,9 @@ use super::gram::gram;
 use super::kernel::{Kernel, ROWS, Task, Work, dispatch};
 use super::objective::Objective;
 use super::pages::Pages;
+use super::rows::Rows;
 use super::table::{Chunk, LANES, Table, fill};
 use super::{Als, Solver, cg, cholesky, subspace};
-use crate::interactions::Interactions;
 
 /// Interactions in a block of rows, about.
 const BLOCK_WORK: usize = 8192;
@@ -26,8 +26,8 @@ const ROW_WORK: usize = 32;
 const TURNED: usize = 512;
 
 /// One side's interactions, cut into blocks of rows once for all sweeps.
-pub struct Side {
-    confidences: Interactions,
+pub struct Side<'a> {
+    interactions: Rows<'a>,
     blocks: Vec<Range<usize>>,
 }
 
@@ -39,37 +39,38 @@ pub struct Outcome {
     pub fixed_squares: f64,
 }
 
-impl Side {
-    /// Rows are what `confidences` calls users.
-    pub fn new(confidences: Interactions) -> Self {
+impl<'a> Side<'a> {
+    /// Cuts the rows into blocks.
+    pub fn new(interactions: Rows<'a>) -> Self {
         let mut blocks = Vec::new();
         let (mut start, mut work) = (0, 0);
-        for row in 0..confidences.n_users() {
-            work += confidences.row(row).0.len() + ROW_WORK;
+        for row in 0..interactions.n_rows() {
+            work += interactions.columns(row).len() + ROW_WORK;
             if work >= BLOCK_WORK {
                 blocks.push(start..row + 1);
                 (start, work) = (row + 1, 0);
             }
         }
-        if start < confidences.n_users() {
-            blocks.push(start..confidences.n_users());
+        if start < interactions.n_rows() {
+            blocks.push(start..interactions.n_rows());
         }
-        Self { confidences, blocks }
+        Self { interactions, blocks }
     }
 
     /// The interactions.
-    pub fn confidences(&self) -> &Interactions {
-        &self.confidences
+    pub fn interactions(&self) -> &Rows<'a> {
+        &self.interactions
     }
 
-    /// Solves every row of `table` with `fixed` held fixed.
+    /// Solves every row of `table` with `fixed` held fixed; `cg` may turn all vectors of both tables
+    /// alike, which changes no product of two.
     ///
     /// # Errors
     /// The first row that has no single solution.
     pub fn solve(
         &self,
         table: &mut Table,
-        fixed: &Table,
+        fixed: &mut Table,
         weights: Objective,
         parameters: &Als,
     ) -> Result<Outcome, usize> {
@@ -80,11 +81,11 @@ impl Side {
         let objective = match parameters.solver {
             Solver::Cg => {
                 let steps = parameters.cg_steps;
-                dispatch(fixed, Steps { side: self, table, fixed, gram: &gram, weights, steps })
+                dispatch(fixed.bytes(), Steps { side: self, table, fixed, gram: &gram, weights, steps })
             }
             Solver::Cholesky => {
                 let gram = padded(&gram, fixed.n_chunks());
-                dispatch(fixed, Exact { side: self, table, fixed, gram: &gram, weights })?
+                dispatch(fixed.bytes(), Exact { side: self, table, fixed, gram: &gram, weights })?
             }
             Solver::IalsPlusPlus => {
                 let block_size = parameters.block_size.min(fixed.n_factors());
@@ -102,7 +103,7 @@ impl Side {
             .par_iter()
             .map(|rows| {
                 let squares = |row: usize| -> f64 {
-                    let n_interactions = self.confidences.row(row).0.len();
+                    let n_interactions = self.interactions.columns(row).len();
                     let square: f32 =
                         table.row(row).iter().flat_map(|chunk| chunk.0).map(|value| value * value).sum();
                     f64::from(weights.regularization(n_interactions, n_columns)) * f64::from(square)
@@ -140,9 +141,9 @@ impl Side {
             .with_max_len(1)
             .map(|(rows, chunks)| {
                 let mut scratch = subspace::Scratch::new(system.fixed.n_factors(), system.block_size);
-                let mut objective = 0.0;
+                let (mut objective, mut made) = (0.0, Vec::new());
                 for (row, x) in rows.zip(chunks.chunks_exact_mut(n_chunks)) {
-                    let (items, confidences) = self.confidences.row(row);
+                    let (items, confidences) = self.interactions.row(row, &mut made);
                     if !items.is_empty() {
                         let lambda = weights.regularization(items.len(), n_columns);
                         let solved = system.solve(items, confidences, lambda, x, &mut scratch);
@@ -172,7 +173,7 @@ pub(super) fn padded(gram: &Mat<f32>, n_chunks: usize) -> Vec<Chunk> {
 
 /// A half-step by [`cholesky`]; gives `Σ φ`, or the first row that has no single solution.
 struct Exact<'a> {
-    side: &'a Side,
+    side: &'a Side<'a>,
     table: &'a mut Table,
     fixed: &'a Table,
     gram: &'a [Chunk],
@@ -198,7 +199,7 @@ impl Work for Exact<'_> {
 
 /// A block of rows for [`cholesky`].
 struct ExactBlock<'a> {
-    side: &'a Side,
+    side: &'a Side<'a>,
     weights: Objective,
     system: cholesky::System<'a>,
     rows: Range<usize>,
@@ -213,9 +214,9 @@ impl<K: Kernel> Task<K> for ExactBlock<'_> {
         let n_chunks = self.system.fixed.n_chunks();
         let n_columns = self.system.fixed.n_rows();
         let mut scratch = cholesky::Scratch::new(n_chunks);
-        let mut objective = 0.0;
+        let (mut objective, mut made) = (0.0, Vec::new());
         for (row, x) in self.rows.zip(self.chunks.chunks_exact_mut(n_chunks)) {
-            let (items, confidences) = self.side.confidences.row(row);
+            let (items, confidences) = self.side.interactions.row(row, &mut made);
             if !items.is_empty() {
                 let lambda = self.weights.regularization(items.len(), n_columns);
                 let solved = self.system.solve(kernel, items, confidences, lambda, x, &mut scratch);
@@ -226,11 +227,11 @@ impl<K: Kernel> Task<K> for ExactBlock<'_> {
     }
 }
 
-/// A half-step by [`cg`]; gives `Σ φ`.
+/// A half-step by [`cg`]; gives `Σ φ`. Both tables are brought into the basis and stay there.
 struct Steps<'a> {
-    side: &'a Side,
+    side: &'a Side<'a>,
     table: &'a mut Table,
-    fixed: &'a Table,
+    fixed: &'a mut Table,
     gram: &'a Mat<f32>,
     weights: Objective,
     steps: usize,
@@ -266,7 +267,7 @@ impl Work for Steps<'_> {
 
 /// A block of rows for [`cg`].
 struct Block<'a, P> {
-    side: &'a Side,
+    side: &'a Side<'a>,
     weights: Objective,
     n_columns: usize,
     basis: &'a Basis,
@@ -281,20 +282,32 @@ impl<K: Kernel> Task<K> for Block<'_, K::Packed> {
     #[inline(always)]
     fn run(self, kernel: K) -> f64 {
         let n_chunks = self.basis.eigenvalues.len();
-        turn(kernel, self.chunks, &self.basis.solved_in, n_chunks);
+        turn(kernel, self.chunks, &self.basis.vectors, n_chunks);
+        // The usual numbers of factors, 64 and 128, have loops of their own.
+        match n_chunks {
+            4 => self.solve::<K, 4>(kernel),
+            8 => self.solve::<K, 8>(kernel),
+            _ => self.solve::<K, 0>(kernel),
+        }
+    }
+}
+
+impl<P: Copy> Block<'_, P> {
+    #[inline(always)]
+    fn solve<K: Kernel<Packed = P>, const N: usize>(self, kernel: K) -> f64 {
+        let n_chunks = self.basis.eigenvalues.len();
         let mut scratch = cg::Scratch::default();
-        let mut objective = 0.0;
+        let (mut objective, mut made) = (0.0, Vec::new());
         let end = self.rows.end;
         for (row, x) in self.rows.zip(self.chunks.chunks_exact_mut(n_chunks)) {
-            let (items, confidences) = self.side.confidences.row(row);
+            let (items, confidences) = self.side.interactions.row(row, &mut made);
             if !items.is_empty() {
                 let ridge = self.weights.regularization(items.len(), self.n_columns);
-                let next_items = if row + 1 < end { self.side.confidences.row(row + 1).0 } else { &[] };
+                let next_items = if row + 1 < end { self.side.interactions.columns(row + 1) } else { &[] };
                 let row = cg::Row { items, confidences, ridge, next_items };
-                objective += self.system.solve(kernel, row, x, &mut scratch);
+                objective += self.system.solve::<K, N>(kernel, row, x, &mut scratch);
             }
         }
-        turn(kernel, self.chunks, &self.basis.solved_out, n_chunks);
         objective
     }
 }
@@ -303,24 +316,24 @@ impl<K: Kernel> Task<K> for Block<'_, K::Packed> {
 #[inline(always)]
 fn turn<K: Kernel>(kernel: K, vectors: &mut [Chunk], matrix: &[Chunk], n_chunks: usize) {
     let mut rows = vec![Chunk::ZERO; ROWS * n_chunks];
-    let mut turned = rows.clone();
     for vectors in vectors.chunks_mut(ROWS * n_chunks) {
+        rows[..vectors.len()].copy_from_slice(vectors);
         if vectors.len() == rows.len() {
-            kernel.transform(vectors, matrix, &mut turned);
+            kernel.transform(&rows, matrix, vectors);
         } else {
-            rows[..vectors.len()].copy_from_slice(vectors);
+            let mut turned = rows.clone();
             kernel.transform(&rows, matrix, &mut turned);
+            vectors.copy_from_slice(&turned[..vectors.len()]);
         }
-        vectors.copy_from_slice(&turned[..vectors.len()]);
     }
 }
 
-/// The vectors of `table` in the basis, as they are gathered.
-fn pack<K: Kernel>(kernel: K, table: &Table, basis: &Basis) -> Pages<K::Packed> {
-    let zero = kernel.pack(&Chunk::ZERO, 0);
+/// Brings the vectors of `table` into the basis; gives them as they are gathered.
+fn pack<K: Kernel>(kernel: K, table: &mut Table, basis: &Basis) -> Pages<K::Packed> {
+    let zero = kernel.pack(&Chunk::ZERO, 0, 1.0);
     let mut packed = Pages::new(table.chunks().len(), zero);
     let length = TURNED * table.n_chunks();
-    let pieces = packed.par_chunks_mut(length).zip(table.chunks().par_chunks(length)).enumerate();
+    let pieces = packed.par_chunks_mut(length).zip(table.chunks_mut().par_chunks_mut(length)).enumerate();
     pieces.for_each(|(piece, (packed, vectors))| {
         kernel.enter(Pack { vectors, basis, packed, start: piece * length });
     });
@@ -329,7 +342,7 @@ fn pack<K: Kernel>(kernel: K, table: &Table, basis: &Basis) -> Pages<K::Packed> 
 
 /// A piece of work of [`pack`].
 struct Pack<'a, P> {
-    vectors: &'a [Chunk],
+    vectors: &'a mut [Chunk],
     basis: &'a Basis,
     packed: &'a mut [P],
     start: usize,
@@ -340,11 +353,9 @@ impl<K: Kernel> Task<K> for Pack<'_, K::Packed> {
 
     #[inline(always)]
     fn run(self, kernel: K) {
-        let n_chunks = self.basis.eigenvalues.len();
-        let mut turned = self.vectors.to_vec();
-        turn(kernel, &mut turned, &self.basis.fixed_in, n_chunks);
-        for (at, (packed, chunk)) in self.packed.iter_mut().zip(&turned).enumerate() {
-            *packed = kernel.pack(chunk, self.start + at);
+        turn(kernel, self.vectors, &self.basis.vectors, self.basis.eigenvalues.len());
+        for (at, (packed, chunk)) in self.packed.iter_mut().zip(self.vectors).enumerate() {
+            *packed = kernel.pack(chunk, self.start + at, self.basis.scale);
         }
     }
 }
@@ -355,11 +366,12 @@ mod tests {
     use rand_pcg::Pcg64;
 
     use super::*;
+    use crate::interactions::Interactions;
     use crate::models::als::Als;
     use crate::models::als::kernel::dispatch_portable;
 
     /// A side and two tables; the fixed one takes `n_columns · factors · 4` bytes.
-    fn problem(n_columns: usize, factors: usize) -> (Side, Table, Table) {
+    fn problem(n_columns: usize, factors: usize) -> (Side<'static>, Table, Table) {
         let mut random = Pcg64::seed_from_u64(3);
         let mut triplets = Vec::new();
         for row in 0..70u32 {
@@ -371,7 +383,8 @@ mod tests {
         let matrix = Interactions::from_triplets(70, n_columns, triplets).unwrap();
         let table = Table::random(matrix.row_starts(), factors, 0.0, 1, 1);
         let every_column: Vec<usize> = (0..=n_columns).collect();
-        (Side::new(matrix), table, Table::random(&every_column, factors, 0.0, 1, 2))
+        let rows = Rows::of(&matrix).transposed(n_columns).transposed(70);
+        (Side::new(rows), table, Table::random(&every_column, factors, 0.0, 1, 2))
     }
 
     fn assert_near(a: &Table, b: &Table, tolerance: f32) {
@@ -396,8 +409,10 @@ mod tests {
             let mut gram = gram(&fixed);
             gram *= Scale(weights.unobserved_weight);
             let steps = |table: &mut Table, portable: bool| {
-                let work = Steps { side: &side, table, fixed: &fixed, gram: &gram, weights, steps: 3 };
-                if portable { dispatch_portable(work) } else { dispatch(&fixed, work) }
+                let mut fixed = fixed.clone();
+                let bytes = fixed.bytes();
+                let work = Steps { side: &side, table, fixed: &mut fixed, gram: &gram, weights, steps: 3 };
+                if portable { dispatch_portable(work) } else { dispatch(bytes, work) }
             };
             let (mut fast, mut plain) = (table.clone(), table.clone());
             let (fast_sum, plain_sum) = (steps(&mut fast, false), steps(&mut plain, true));
@@ -407,7 +422,7 @@ mod tests {
             let padded = padded(&gram, fixed.n_chunks());
             let exact = |table: &mut Table, portable: bool| {
                 let work = Exact { side: &side, table, fixed: &fixed, gram: &padded, weights };
-                if portable { dispatch_portable(work) } else { dispatch(&fixed, work) }.unwrap()
+                if portable { dispatch_portable(work) } else { dispatch(fixed.bytes(), work) }.unwrap()
             };
             let (mut fast, mut plain) = (table.clone(), table.clone());
             let (fast_sum, plain_sum) = (exact(&mut fast, false), exact(&mut plain, true));

@@ -13,7 +13,7 @@ use pulp::{Arch, Simd, WithSimd};
 #[cfg(target_arch = "x86_64")]
 use super::avx512::{Avx512, Half};
 use super::portable::Portable;
-use super::table::{Chunk, Table};
+use super::table::Chunk;
 
 /// Vectors in a tile.
 pub const TILE: usize = 16;
@@ -28,8 +28,8 @@ pub trait Kernel: Copy + Send + Sync {
     /// Does the work with the instructions of this kernel.
     fn enter<T: Task<Self>>(self, task: T) -> T::Output;
 
-    /// The chunk at place `at` of the gather table.
-    fn pack(self, chunk: &Chunk, at: usize) -> Self::Packed;
+    /// `scale · chunk` for place `at` of the gather table.
+    fn pack(self, chunk: &Chunk, at: usize, scale: f32) -> Self::Packed;
 
     /// Fills a tile with the vectors `items` of `table`, at most [`TILE`], and zeros after them.
     fn unpack(self, table: &[Self::Packed], items: &[u32], tile: &mut [Chunk]);
@@ -62,8 +62,8 @@ pub trait Kernel: Copy + Send + Sync {
     /// [`LINES`] rows of `out` and their chunks from `first` on.
     fn outer<const ADD: bool>(self, left: &[Chunk], right: &[Chunk], first: usize, out: &mut [Chunk]);
 
-    /// `out[r] = rows[r] · matrix` for [`ROWS`] vectors, one after the other; `matrix` has as many rows
-    /// as `rows` has numbers to a vector.
+    /// `out[r] = rows[r] · matrix` for [`ROWS`] vectors, one after the other; `matrix` is square without
+    /// the padding of its rows, and lies there by [`panels`].
     fn transform(self, rows: &[Chunk], matrix: &[Chunk], out: &mut [Chunk]);
 }
 
@@ -72,6 +72,19 @@ pub const LINES: usize = 4;
 
 /// Vectors that [`Kernel::transform`] takes at once.
 pub const ROWS: usize = 8;
+
+/// Chunks of a row of its matrix that [`Kernel::transform`] takes at once.
+pub const PANEL: usize = 2;
+
+/// The padded rows of a matrix, `n_chunks` each, cut into columns of [`PANEL`] chunks (the last may be
+/// less), one column after the other: a column is read in one go and stays in the first-level cache.
+pub fn panels(rows: &[Chunk], n_chunks: usize) -> Vec<Chunk> {
+    let starts = (0..n_chunks).step_by(PANEL);
+    let columns = starts.flat_map(|start| {
+        rows.chunks_exact(n_chunks).flat_map(move |row| &row[start..n_chunks.min(start + PANEL)])
+    });
+    columns.copied().collect()
+}
 
 /// Work for one thread, compiled with the instructions of its kernel.
 pub trait Task<K> {
@@ -95,10 +108,10 @@ pub trait Work {
 /// its rounding to 16 bits.
 const CACHED: usize = 1 << 20;
 
-/// Does the work with the best kernel of this machine for gathering from `table`.
-pub fn dispatch<W: Work>(table: &Table, work: W) -> W::Output {
+/// Does the work with the best kernel of this machine for gathering from a table of so many bytes.
+pub fn dispatch<W: Work>(bytes: usize, work: W) -> W::Output {
     #[cfg(target_arch = "x86_64")]
-    if size_of_val(table.chunks()) > CACHED {
+    if bytes > CACHED {
         if let Some(kernel) = Avx512::<Half>::detect() {
             return work.with(kernel);
         }

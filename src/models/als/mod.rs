@@ -23,8 +23,8 @@
 //!
 //! All vectors come out `√(1 + α₀)` times as long, so every ranking is the same.
 //!
-//! Where to read on: `fit` is the loop over sweeps, `half_step` cuts the work, `cg`, `cholesky` and
-//! `subspace` solve a row, `kernel` holds the inner loops; `FoldIn` solves for one user of a fitted
+//! Where to read on: `fit` is the loop over sweeps, `rows` the interactions, `half_step` cuts the work,
+//! `cg`, `cholesky` and `subspace` solve a row, `kernel` holds the inner loops; `FoldIn` solves for one user of a fitted
 //! model and explains the scores.
 //!
 //! # Shapes
@@ -54,6 +54,7 @@ mod objective;
 mod pages;
 mod parameters;
 mod portable;
+mod rows;
 mod subspace;
 mod table;
 #[cfg(test)]

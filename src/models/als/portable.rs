@@ -2,7 +2,7 @@
 
 use pulp::{NullaryFnOnce, Simd};
 
-use super::kernel::{Kernel, LINES, ROWS, TILE, Task};
+use super::kernel::{Kernel, LINES, PANEL, ROWS, TILE, Task};
 use super::table::{Chunk, LANES};
 
 /// A vector unit of `pulp`.
@@ -30,8 +30,8 @@ impl<S: Simd> Kernel for Portable<S> {
     }
 
     #[inline(always)]
-    fn pack(self, chunk: &Chunk, _at: usize) -> Chunk {
-        *chunk
+    fn pack(self, chunk: &Chunk, _at: usize, scale: f32) -> Chunk {
+        Chunk(chunk.0.map(|value| scale * value))
     }
 
     #[inline(always)]
@@ -166,13 +166,19 @@ impl<S: Simd> Kernel for Portable<S> {
         let simd = self.0;
         let n_chunks = rows.len() / ROWS;
         out.fill(Chunk::ZERO);
-        for (k, line) in matrix.chunks_exact(n_chunks).enumerate() {
-            for row in 0..ROWS {
-                let value = simd.splat_f32s(rows[row * n_chunks + k / LANES].0[k % LANES]);
-                for (out, part) in out[row * n_chunks..][..n_chunks].iter_mut().zip(line) {
-                    let ((out, _), (part, _)) = (S::as_mut_simd_f32s(&mut out.0), S::as_simd_f32s(&part.0));
-                    for (out, &part) in out.iter_mut().zip(part) {
-                        *out = simd.mul_add_e_f32s(value, part, *out);
+        let n_factors = matrix.len() / n_chunks;
+        for (panel, lines) in matrix.chunks(PANEL * n_factors).enumerate() {
+            let (start, width) = (panel * PANEL, lines.len() / n_factors);
+            for (k, line) in lines.chunks_exact(width).enumerate() {
+                for row in 0..ROWS {
+                    let value = simd.splat_f32s(rows[row * n_chunks + k / LANES].0[k % LANES]);
+                    let out = &mut out[row * n_chunks + start..][..width];
+                    for (out, part) in out.iter_mut().zip(line) {
+                        let (out, _) = S::as_mut_simd_f32s(&mut out.0);
+                        let (part, _) = S::as_simd_f32s(&part.0);
+                        for (out, &part) in out.iter_mut().zip(part) {
+                            *out = simd.mul_add_e_f32s(value, part, *out);
+                        }
                     }
                 }
             }

@@ -101,6 +101,11 @@ impl Table {
         &self.chunks
     }
 
+    /// Bytes that the vectors take.
+    pub fn bytes(&self) -> usize {
+        size_of_val(self.chunks())
+    }
+
     /// An upper bound of the Euclidean lengths of the vectors.
     pub fn longest(&self) -> f32 {
         let largest = self.chunks.par_chunks(4096).map(|chunks| {
