@@ -96,7 +96,11 @@ fn explain(kind: &Kind) -> String {
     }
     let mut outputs = table(["output", "is", "default path", "meaning"]);
     for port in kind.outputs {
-        let path = format!("artifacts/<step>/{}.{}", port.name, port.extension);
+        let path = if port.on_request {
+            "made when a path is given".to_owned()
+        } else {
+            format!("artifacts/<step>/{}.{}", port.name, port.extension)
+        };
         outputs.add_row([port.name, port.data, &path, port.about]);
     }
     if kind.open_ports {

@@ -154,6 +154,8 @@ pub struct OutputPort {
     pub extension: &'static str,
     /// The period it is made from, where the kind decides that (`split`).
     pub role: Option<Role>,
+    /// Made only by steps that give it a path under `outputs:`.
+    pub on_request: bool,
     /// One sentence for the reference.
     pub about: &'static str,
 }
@@ -166,7 +168,12 @@ impl OutputPort {
         extension: &'static str,
         about: &'static str,
     ) -> Self {
-        Self { name, data, extension, role: None, about }
+        Self { name, data, extension, role: None, on_request: false, about }
+    }
+
+    /// Made only by steps that give it a path under `outputs:`.
+    pub const fn on_request(self) -> Self {
+        Self { on_request: true, ..self }
     }
 
     /// Data of this period only.
@@ -380,6 +387,11 @@ impl Context<'_> {
     /// When the kind declares no such output.
     pub fn output(&self, port: &str) -> &Path {
         self.outputs.get(port).expect("the context has a path for every declared output")
+    }
+
+    /// Where to write an output that is made on request, if it is asked for.
+    pub fn requested_output(&self, port: &str) -> Option<&Path> {
+        self.outputs.get(port).map(PathBuf::as_path)
     }
 
     /// Every output port with its path.

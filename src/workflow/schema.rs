@@ -139,10 +139,12 @@ fn inputs(kind: &Kind) -> Json {
 fn outputs(kind: &Kind) -> Json {
     let path = |about: String| json!({ "type": "string", "minLength": 1, "description": about });
     let ports = kind.outputs.iter().map(|port| {
-        let about = format!(
-            "{} ({}); by default artifacts/<step>/{}.{}",
-            port.about, port.data, port.name, port.extension
-        );
+        let place = if port.on_request {
+            "made when a path is given".to_owned()
+        } else {
+            format!("by default artifacts/<step>/{}.{}", port.name, port.extension)
+        };
+        let about = format!("{} ({}); {place}", port.about, port.data);
         (port.name.to_owned(), path(about))
     });
     or_template(json!({

@@ -185,6 +185,7 @@ fn plan_outputs(step: &StepSpec, kind: Option<&Kind>, faults: &mut Vec<Fault>) -
     let mut outputs: BTreeMap<String, PathBuf> = kind
         .outputs
         .iter()
+        .filter(|port| !port.on_request)
         .map(|port| {
             (
                 port.name.to_owned(),
@@ -340,13 +341,15 @@ impl Edges<'_> {
             if let Some(output) = self.outputs[writer].iter().find(|output| output.port == port) {
                 return self.typed(writer, &output.port, input, accepts, faults);
             }
-            if self.kinds[writer].is_some() && !self.spec.steps[writer].incomplete {
+            if let Some(kind) = self.kinds[writer].filter(|_| !self.spec.steps[writer].incomplete) {
+                let help = if kind.output(port).is_some() {
+                    format!("it is made on request: give it a path under `outputs:` of `{name}`")
+                } else {
+                    did_you_mean(port, self.outputs[writer].iter().map(|output| output.port.as_str()))
+                };
                 faults.push(
                     Fault::new(reference.span.clone(), format!("the step `{name}` has no output `{port}`"))
-                        .help(did_you_mean(
-                            port,
-                            self.outputs[writer].iter().map(|output| output.port.as_str()),
-                        )),
+                        .help(help),
                 );
             }
             return None;
