@@ -28,19 +28,27 @@ const FACTORIALS: [f64; 14] = [
     1.0,
 ];
 
-/// e^x for x ≤ 0, within 2 units in the last place.
+/// e^x for each x ≤ 0, within 2 units in the last place.
 #[inline(always)]
-pub(super) fn exp_of_negative(x: f64) -> f64 {
-    let x = if x > LEAST { x } else { LEAST };
-    let shifted = x * std::f64::consts::LOG2_E + ROUND;
-    let k = shifted - ROUND;
-    let r = x - k * LN_2_HIGH - k * LN_2_LOW;
-    let mut sum = FACTORIALS[0];
-    for factor in &FACTORIALS[1..] {
-        sum = sum * r + factor;
+pub(super) fn exp_of_negative<const N: usize>(x: [f64; N]) -> [f64; N] {
+    let mut x = x;
+    let (mut shifted, mut r, mut sum) = ([0.0; N], [0.0; N], [FACTORIALS[0]; N]);
+    for lane in 0..N {
+        x[lane] = if x[lane] > LEAST { x[lane] } else { LEAST };
+        shifted[lane] = x[lane] * std::f64::consts::LOG2_E + ROUND;
+        let k = shifted[lane] - ROUND;
+        r[lane] = x[lane] - k * LN_2_HIGH - k * LN_2_LOW;
     }
-    let power = (shifted.to_bits().wrapping_sub(ROUND.to_bits())).wrapping_add(1023) << 52;
-    sum * f64::from_bits(power)
+    for factor in &FACTORIALS[1..] {
+        for lane in 0..N {
+            sum[lane] = sum[lane] * r[lane] + factor;
+        }
+    }
+    for lane in 0..N {
+        let power = shifted[lane].to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(1023) << 52;
+        sum[lane] *= f64::from_bits(power);
+    }
+    sum
 }
 
 #[cfg(test)]
@@ -51,10 +59,10 @@ mod tests {
     fn it_is_the_exponential() {
         for step in 0..100_000 {
             let x = -f64::from(step) * 7.06e-3;
-            let error = (exp_of_negative(x) / x.exp() - 1.0).abs();
+            let error = (exp_of_negative([x])[0] / x.exp() - 1.0).abs();
             assert!(error < 5e-16, "e^{x}: {error}");
         }
-        assert_eq!(exp_of_negative(0.0), 1.0);
-        assert!(exp_of_negative(f64::NEG_INFINITY) < 1e-300);
+        assert_eq!(exp_of_negative([0.0]), [1.0]);
+        assert!(exp_of_negative([f64::NEG_INFINITY])[0] < 1e-300);
     }
 }

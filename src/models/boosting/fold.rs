@@ -1,6 +1,6 @@
 //! Rows with their bins and present scores, while trees are added.
 
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use super::Samples;
@@ -52,22 +52,36 @@ impl Binned {
     pub(super) fn leaves(&self, splits: &[BinSplit]) -> Vec<u8> {
         let mut leaves = vec![0u8; self.n_rows];
         leaves.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, leaves)| {
-            Arch::new().dispatch(
-                #[inline(always)]
-                || {
-                    for (bit, split) in splits.iter().enumerate() {
-                        let (bin, column) = (split.bin, &self.columns[split.feature][chunk * CHUNK..]);
-                        let rows = leaves.iter_mut().zip(column);
-                        if split.equal {
-                            rows.for_each(|(leaf, &own)| *leaf |= u8::from(own == bin) << bit);
-                        } else {
-                            rows.for_each(|(leaf, &own)| *leaf |= u8::from(own > bin) << bit);
-                        }
-                    }
-                },
-            );
+            let columns = splits.iter().map(|split| &self.columns[split.feature][chunk * CHUNK..]);
+            let columns: Vec<&[u8]> = columns.collect();
+            Arch::new().dispatch(Descent { splits, columns: &columns, leaves });
         });
         leaves
+    }
+}
+
+/// Rows on their way to their leaves.
+struct Descent<'a> {
+    splits: &'a [BinSplit],
+    /// The column of each split.
+    columns: &'a [&'a [u8]],
+    leaves: &'a mut [u8],
+}
+
+impl NullaryFnOnce for Descent<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for (bit, (split, column)) in self.splits.iter().zip(self.columns).enumerate() {
+            let bin = split.bin;
+            let rows = self.leaves.iter_mut().zip(*column);
+            if split.equal {
+                rows.for_each(|(leaf, &own)| *leaf |= u8::from(own == bin) << bit);
+            } else {
+                rows.for_each(|(leaf, &own)| *leaf |= u8::from(own > bin) << bit);
+            }
+        }
     }
 }
 

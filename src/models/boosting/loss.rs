@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -99,7 +99,9 @@ impl Loss {
                 let chunks = derivatives.par_chunks_mut(CHUNK).zip(scores.par_chunks(CHUNK));
                 let sums: Vec<f64> = chunks
                     .zip(labels.par_chunks(CHUNK))
-                    .map(|((derivatives, scores), labels)| logloss(scores, labels, derivatives))
+                    .map(|((derivatives, scores), labels)| {
+                        Arch::new().dispatch(Rows { scores, labels, derivatives })
+                    })
                     .collect();
                 return sums.iter().sum::<f64>() / scores.len() as f64;
             }
@@ -122,24 +124,30 @@ impl Loss {
     }
 }
 
-/// The sum of log(1 + e^s) − y·s, and the derivatives.
-fn logloss(scores: &[f64], labels: &[f32], derivatives: &mut [[f32; 2]]) -> f64 {
-    Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            let mut loss = 0.0;
-            let blocks = scores.chunks(FACTORS).zip(labels.chunks(FACTORS));
-            for ((scores, labels), derivatives) in blocks.zip(derivatives.chunks_mut(FACTORS)) {
-                let (scores, last_scores) = scores.as_chunks::<LANES>();
-                let (labels, last_labels) = labels.as_chunks::<LANES>();
-                let (derivatives, last_derivatives) = derivatives.as_chunks_mut::<LANES>();
-                let last_derivatives = last_derivatives.as_chunks_mut::<1>().0;
-                loss += rows(scores, labels, derivatives)
-                    + rows(last_scores.as_chunks::<1>().0, last_labels.as_chunks::<1>().0, last_derivatives);
-            }
-            loss
-        },
-    )
+/// Rows under `Logloss`: the sum of log(1 + e^s) − y·s, and the derivatives.
+struct Rows<'a> {
+    scores: &'a [f64],
+    labels: &'a [f32],
+    derivatives: &'a mut [[f32; 2]],
+}
+
+impl NullaryFnOnce for Rows<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn call(self) -> f64 {
+        let mut loss = 0.0;
+        let blocks = self.scores.chunks(FACTORS).zip(self.labels.chunks(FACTORS));
+        for ((scores, labels), derivatives) in blocks.zip(self.derivatives.chunks_mut(FACTORS)) {
+            let (scores, last_scores) = scores.as_chunks::<LANES>();
+            let (labels, last_labels) = labels.as_chunks::<LANES>();
+            let (derivatives, last_derivatives) = derivatives.as_chunks_mut::<LANES>();
+            let last_derivatives = last_derivatives.as_chunks_mut::<1>().0;
+            loss += rows(scores, labels, derivatives)
+                + rows(last_scores.as_chunks::<1>().0, last_labels.as_chunks::<1>().0, last_derivatives);
+        }
+        loss
+    }
 }
 
 /// The same for few rows, N at a time: log(1 + e^s) = max(s, 0) + log(1 + e^-|s|), the second part as
@@ -147,15 +155,19 @@ fn logloss(scores: &[f64], labels: &[f32], derivatives: &mut [[f32; 2]]) -> f64 
 #[inline(always)]
 fn rows<const N: usize>(scores: &[[f64; N]], labels: &[[f32; N]], derivatives: &mut [[[f32; 2]; N]]) -> f64 {
     let (mut sums, mut products) = ([0.0; N], [1.0; N]);
-    for ((scores, labels), derivatives) in scores.iter().zip(labels).zip(derivatives) {
+    for ((s, y), derivatives) in scores.iter().zip(labels).zip(derivatives) {
+        let e = exp_of_negative(s.map(|s| -s.abs()));
+        let (mut g, mut h) = ([0.0; N], [0.0; N]);
         for lane in 0..N {
-            let (s, y) = (scores[lane], f64::from(labels[lane]));
-            let e = exp_of_negative(-s.abs());
-            let smaller = e / (1.0 + e);
-            let p = if s < 0.0 { smaller } else { 1.0 - smaller };
-            derivatives[lane] = [(p - y) as f32, (smaller * (1.0 - smaller)) as f32];
-            sums[lane] += s.max(0.0) - y * s;
-            products[lane] *= 1.0 + e;
+            let smaller = e[lane] / (1.0 + e[lane]);
+            let p = if s[lane] < 0.0 { smaller } else { 1.0 - smaller };
+            g[lane] = (p - f64::from(y[lane])) as f32;
+            h[lane] = (smaller * (1.0 - smaller)) as f32;
+            sums[lane] += (if s[lane] > 0.0 { s[lane] } else { 0.0 }) - f64::from(y[lane]) * s[lane];
+            products[lane] *= 1.0 + e[lane];
+        }
+        for lane in 0..N {
+            derivatives[lane] = [g[lane], h[lane]];
         }
     }
     sums.iter().sum::<f64>() + products.iter().map(|product: &f64| product.ln()).sum::<f64>()
@@ -163,29 +175,42 @@ fn rows<const N: usize>(scores: &[[f64; N]], labels: &[[f32; N]], derivatives: &
 
 /// Loss and weight of one group under `QuerySoftMax`, and the derivatives of its rows.
 fn soft_max(scores: &[f64], labels: &[f32], derivatives: &mut [[f32; 2]]) -> [f64; 2] {
+    let mut powers = vec![0.0; scores.len()];
     let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    Arch::new().dispatch(Powers { scores, top, powers: &mut powers });
+    let sum: f64 = powers.iter().sum();
     let weight: f64 = labels.iter().map(|&y| f64::from(y)).sum();
-    Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            // The powers wait in the place of the derivatives: as two f32, they keep 48 bits.
-            let mut sum = 0.0;
-            for (d, &s) in derivatives.iter_mut().zip(scores) {
-                let power = exp_of_negative(s - top);
-                let high = power as f32;
-                *d = [high, (power - f64::from(high)) as f32];
-                sum += power;
-            }
-            let log_sum = sum.ln() + top;
-            let mut loss = 0.0;
-            for ((d, &s), &y) in derivatives.iter_mut().zip(scores).zip(labels) {
-                let p = (f64::from(d[0]) + f64::from(d[1])) / sum;
-                *d = [(weight * p - f64::from(y)) as f32, (weight * p * (1.0 - p)) as f32];
-                loss += f64::from(y) * (log_sum - s);
-            }
-            [loss, weight]
-        },
-    )
+    let log_sum = sum.ln() + top;
+    let mut loss = 0.0;
+    for (((d, power), &y), s) in derivatives.iter_mut().zip(&powers).zip(labels).zip(scores) {
+        let p = power / sum;
+        *d = [(weight * p - f64::from(y)) as f32, (weight * p * (1.0 - p)) as f32];
+        loss += f64::from(y) * (log_sum - s);
+    }
+    [loss, weight]
+}
+
+/// e^(score − top) of each row.
+struct Powers<'a> {
+    scores: &'a [f64],
+    top: f64,
+    powers: &'a mut [f64],
+}
+
+impl NullaryFnOnce for Powers<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let (scores, last_scores) = self.scores.as_chunks::<LANES>();
+        let (powers, last_powers) = self.powers.as_chunks_mut::<LANES>();
+        for (power, s) in powers.iter_mut().zip(scores) {
+            *power = exp_of_negative(s.map(|s| s - self.top));
+        }
+        for (power, s) in last_powers.iter_mut().zip(last_scores) {
+            [*power] = exp_of_negative([s - self.top]);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 //! Inside each block the rows stand leaf by leaf: a level parts every leaf in two, in place, low side
 //! first. So the leaves of level d are numbered by the answers so far, the first answer in the highest bit.
 
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use super::histogram::{BLOCK, BlockBins, Cells, Counter, EMPTY, Scale};
@@ -161,8 +161,6 @@ fn best_split_of<'a>(
 ) -> Option<(f64, BinSplit)> {
     let n_bins = bins.count();
     let equal = matches!(bins, Bins::Levels(_));
-    // A curvature of less than a unit has been rounded away.
-    let value = |g: f64, h: f64| g * g / (h + l2).max(1.0);
     let mut gains = [0.0; 256];
     let gains = &mut gains[..n_bins];
     for cells in leaves {
@@ -177,19 +175,36 @@ fn best_split_of<'a>(
             low = if equal { *cell } else { add(low, cell) };
             (parts[0][bin], parts[1][bin]) = (low[0], low[1]);
         }
-        let unsplit = value(g, h);
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                for ((gain, part_g), part_h) in gains.iter_mut().zip(&parts[0]).zip(&parts[1]) {
-                    *gain += value(*part_g, *part_h) + value(g - part_g, h - part_h) - unsplit;
-                }
-            },
-        );
+        Arch::new().dispatch(Gains { whole: [g, h], parts: &parts, l2, gains });
     }
     let tried = if equal { 1..n_bins } else { 0..n_bins - 1 };
     let best = tried.reduce(|best, bin| if gains[bin] > gains[best] { bin } else { best })?;
     Some((gains[best], BinSplit { feature, bin: best as u8, equal }))
+}
+
+/// What each split of a leaf gains.
+struct Gains<'a> {
+    /// G and H of the leaf.
+    whole: [f64; 2],
+    /// G and H of the rows on one side of each split.
+    parts: &'a [[f64; 256]; 2],
+    l2: f64,
+    gains: &'a mut [f64],
+}
+
+impl NullaryFnOnce for Gains<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { whole: [g, h], parts, l2, gains } = self;
+        // A curvature of less than a unit has been rounded away.
+        let value = |g: f64, h: f64| g * g / (if h + l2 > 1.0 { h + l2 } else { 1.0 });
+        let unsplit = value(g, h);
+        for ((gain, part_g), part_h) in gains.iter_mut().zip(&parts[0]).zip(&parts[1]) {
+            *gain += value(*part_g, *part_h) + value(g - part_g, h - part_h) - unsplit;
+        }
+    }
 }
 
 fn add(sum: [f64; 2], cell: &[f64; 2]) -> [f64; 2] {
