@@ -1,5 +1,7 @@
 //! Rows with their bins and present scores, while trees are added.
 
+use std::sync::Arc;
+
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
@@ -12,15 +14,17 @@ use super::tree::BinSplit;
 /// Rows with their bins and present scores.
 pub(super) struct Fold<'a> {
     pub samples: &'a Samples,
-    pub binned: std::sync::Arc<Binned>,
+    pub binned: Arc<Binned>,
     pub scores: Vec<f64>,
 }
 
 impl<'a> Fold<'a> {
-    /// Bins the rows and scores them by the model so far.
-    pub fn new(samples: &'a Samples, bins: &[Bins], model: &BoostedTrees) -> Self {
+    /// Bins the rows and scores them by the model so far; `ctrs` are columns that follow the features.
+    pub fn new(samples: &'a Samples, bins: &[Bins], model: &BoostedTrees, ctrs: Vec<Vec<u8>>) -> Self {
         let scores = model.score(&samples.features).expect("all rows have the features of the training rows");
-        Self { samples, scores, binned: std::sync::Arc::new(Binned::new(&samples.features, bins)) }
+        let mut binned = Binned::new(&samples.features, bins);
+        binned.columns.extend(ctrs);
+        Self { samples, scores, binned: Arc::new(binned) }
     }
 
     /// Adds a tree.

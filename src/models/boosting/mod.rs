@@ -14,7 +14,10 @@
 //! | [`sampling`] | the rows and features that a tree is grown on |
 //! | [`tree`] | growing one tree |
 //! | [`histogram`] | sums of derivatives per bin, the inner loop |
-//! | [`model`] | the fitted model and its scores |
+//! | [`ordered_ctr`] | target statistics of categories, for training |
+//! | [`ctr`] | the same in a model |
+//! | [`model`] | the fitted model |
+//! | [`score`] | its scores |
 //! | [`importance`] | how much each feature matters |
 //! | [`cityhash`] | how a category becomes a number |
 //!
@@ -24,6 +27,7 @@
 //! gradient boosting machine*, Annals of Statistics 29 (2001).
 
 pub mod cityhash;
+pub mod ctr;
 mod exp;
 pub mod features;
 mod fold;
@@ -32,8 +36,10 @@ pub mod importance;
 mod lambda_mart;
 pub mod loss;
 pub mod model;
+mod ordered_ctr;
 pub mod quantize;
 pub mod sampling;
+pub mod score;
 mod tree;
 
 #[cfg(test)]
@@ -46,10 +52,12 @@ use rayon::prelude::*;
 use thiserror::Error;
 
 pub use cityhash::category_hash;
+pub use ctr::{Ctr, CtrKind, CtrTable};
 pub use features::{CategoryNames, Feature, Features, Values};
 pub use loss::Loss;
 pub use model::{BoostedTrees, FeatureInfo, FeatureKind, Missing, Split, Tree};
 pub use sampling::BootstrapType;
+pub use score::Scorer;
 
 use fold::{Fold, leaf_sums};
 use quantize::Bins;
@@ -71,8 +79,8 @@ pub struct Boosting {
     pub l2_leaf_reg: f64,
     /// Borders per number, 1 to 254.
     pub border_count: usize,
-    /// Categories of a feature that get a split of their own, the most frequent first, up to 255; the
-    /// others are told apart by other features only.
+    /// Features with at most so many categories, 1 to 255, have a split for each; the others are described
+    /// by ordered target statistics.
     pub one_hot_max_size: usize,
     /// How the rows of a tree are drawn, anew for each tree; leaves take all rows.
     pub bootstrap_type: BootstrapType,
@@ -151,6 +159,10 @@ pub enum BoostingError {
         /// Positives among them.
         positives: usize,
     },
+    /// Trees to begin with that do not fit.
+    #[error("a tree to begin with asks about target statistics")]
+    #[diagnostic(help("begin with trees that ask about numbers and one-hot categories only"))]
+    StartAsksCtr,
     /// The caller said so.
     #[error("training was stopped before it was done")]
     #[diagnostic(help("run again to train to the end"))]
@@ -180,16 +192,27 @@ impl Boosting {
         if positives == 0 || positives == rows {
             return Err(BoostingError::OneClass { rows, positives });
         }
+        if start.iter().flat_map(|tree| &tree.splits).any(|split| matches!(split, Split::Ctr { .. })) {
+            return Err(BoostingError::StartAsksCtr);
+        }
         let columns = train.features.columns();
-        let bins: Vec<Bins> = columns
+        let ctrs = ordered_ctr::fit(train, self.one_hot_max_size, self.loss_function, self.seed);
+        let mut bins: Vec<Bins> = columns
             .par_iter()
             .map(|column| Bins::fit(&column.values, self.border_count, self.one_hot_max_size))
             .collect();
         let mut model = self.untrained(start, columns, &bins);
-        let mut train = Fold::new(train, &bins, &model);
+        bins.extend(ctrs.iter().map(|ctr| ctr.bins.clone()));
+        let of_validation =
+            validation.map_or_else(Vec::new, |samples| ordered_ctr::apply(&ctrs, &samples.features));
+        let (ctrs, of_train): (Vec<Ctr>, Vec<Vec<u8>>) =
+            ctrs.into_iter().map(|ctr| (ctr.ctr, ctr.column)).unzip();
+        let mut train = Fold::new(train, &bins, &model, of_train);
         model.bias = self.loss_function.best_constant(&train.scores, &train.samples.labels);
         train.scores.iter_mut().for_each(|score| *score += model.bias);
-        let mut validation = validation.map(|samples| Fold::new(samples, &bins, &model));
+        let mut validation =
+            validation.map(|samples| Fold::new(samples, &bins, &model, of_validation));
+        let n_features = columns.len();
         let usable: Vec<usize> = (0..bins.len()).filter(|&feature| bins[feature].count() > 1).collect();
 
         let mut derivatives = vec![[0.0; 2]; rows];
@@ -215,7 +238,7 @@ impl Boosting {
                 fold.loss(self.loss_function)
             });
             trees.push(Tree {
-                splits: splits.iter().map(|split| real_split(split, &bins)).collect(),
+                splits: splits.iter().map(|split| real_split(split, &bins, n_features)).collect(),
                 leaf_values,
                 leaf_weights: sums.iter().map(|&[_, _, rows]| rows).collect(),
             });
@@ -236,6 +259,7 @@ impl Boosting {
             trees.truncate(best.1);
         }
         model.trees.append(&mut trees);
+        model.keep_ctrs(ctrs);
         Ok(Fitted { model, iterations: history })
     }
 
@@ -252,7 +276,7 @@ impl Boosting {
             },
         });
         let loss = Some(self.loss_function);
-        BoostedTrees { features: features.collect(), trees: start.to_vec(), scale: 1.0, bias: 0.0, loss }
+        BoostedTrees { features: features.collect(), ctrs: Vec::new(), trees: start.to_vec(), scale: 1.0, bias: 0.0, loss }
     }
 
     /// −η·G/(H + λ).
@@ -271,11 +295,27 @@ impl Boosting {
     }
 }
 
-/// A split by values instead of bins.
-fn real_split(split: &BinSplit, bins: &[Bins]) -> Split {
-    let bin = usize::from(split.bin);
-    match &bins[split.feature] {
-        Bins::Borders(borders) => Split::Above { feature: split.feature, border: borders[bin] },
-        Bins::Levels(levels) => Split::Is { feature: split.feature, value: levels[bin - 1] },
+impl BoostedTrees {
+    /// Takes the CTRs that splits ask about, and numbers the splits anew.
+    fn keep_ctrs(&mut self, ctrs: Vec<Ctr>) {
+        let mut numbers = vec![None; ctrs.len()];
+        for split in self.trees.iter_mut().flat_map(|tree| &mut tree.splits) {
+            if let Split::Ctr { ctr, .. } = split {
+                *ctr = *numbers[*ctr].get_or_insert_with(|| {
+                    self.ctrs.push(ctrs[*ctr].clone());
+                    self.ctrs.len() - 1
+                });
+            }
+        }
+    }
+}
+
+/// A split by values instead of bins; columns after the features are CTRs.
+fn real_split(split: &BinSplit, bins: &[Bins], n_features: usize) -> Split {
+    let (feature, bin) = (split.feature, usize::from(split.bin));
+    match &bins[feature] {
+        Bins::Borders(borders) if feature < n_features => Split::Above { feature, border: borders[bin] },
+        Bins::Borders(borders) => Split::Ctr { ctr: feature - n_features, border: borders[bin] },
+        Bins::Levels(levels) => Split::Is { feature, value: levels[bin - 1] },
     }
 }

@@ -1,0 +1,285 @@
+//! Scoring: numbers become bytes once per block of rows, trees then compare bytes.
+//!
+//! For a block of rows that stays in the nearest cache, every number, category or target statistic that
+//! trees ask about becomes its rank among the borders of the model, one byte; a split is then one
+//! comparison of bytes, a vector of rows at a time. The leaves of a few trees are looked up together, so
+//! that a row's score is fetched once for all of them.
+
+use pulp::{Arch, NullaryFnOnce};
+use rayon::prelude::*;
+
+use super::ctr::{Ctr, key};
+use super::features::{Features, Values};
+use super::model::{BoostedTrees, FeatureKind, FeatureMismatch, Missing, Split};
+use super::quantize::{mark_known, ranks};
+
+/// Rows scored together.
+const BLOCK: usize = 512;
+/// Rows that one thread takes at a time.
+const CHUNK: usize = 16 * BLOCK;
+/// Bytes compared together.
+const LANES: usize = 64;
+/// Trees whose leaves are added together.
+const TREES: usize = 4;
+/// Borders that a byte can count.
+const MOST: usize = 255;
+
+/// A model made ready for scoring; worth keeping when many small tables are scored.
+pub struct Scorer<'a> {
+    model: &'a BoostedTrees,
+    columns: Vec<Column>,
+    /// CTRs that share a key and a table, each with its columns.
+    ctrs: Vec<SharedKey<'a>>,
+    trees: Vec<Tree>,
+}
+
+/// Values that one byte each can rank.
+struct Column {
+    source: Source,
+    /// Rising; as long as 8 steps of halving need.
+    thresholds: Thresholds,
+    /// Whether missing numbers are above every border.
+    high: bool,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Source {
+    Real(usize),
+    Category(usize),
+    Ctr(usize),
+}
+
+enum Thresholds {
+    Borders(Box<[f32; 256]>),
+    Values(Box<[u32; 256]>, usize),
+}
+
+struct SharedKey<'a> {
+    first: &'a Ctr,
+    /// CTR and column.
+    columns: Vec<(&'a Ctr, usize)>,
+}
+
+/// A tree that compares bytes.
+struct Tree {
+    splits: Vec<ByteSplit>,
+    values: Vec<f64>,
+}
+
+#[derive(Clone, Copy)]
+struct ByteSplit {
+    column: usize,
+    byte: u8,
+    equal: bool,
+}
+
+impl<'a> Scorer<'a> {
+    /// Numbers what the trees ask about.
+    pub fn new(model: &'a BoostedTrees) -> Self {
+        let mut asked: Vec<(Source, Vec<f32>, Vec<u32>)> = Vec::new();
+        for &split in model.trees.iter().flat_map(|tree| &tree.splits) {
+            let source = source(split);
+            let at = asked.iter().position(|entry| entry.0 == source).unwrap_or_else(|| {
+                asked.push((source, Vec::new(), Vec::new()));
+                asked.len() - 1
+            });
+            match split {
+                Split::Above { border, .. } | Split::Ctr { border, .. } => asked[at].1.push(border),
+                Split::Is { value, .. } => asked[at].2.push(value),
+            }
+        }
+        let mut columns = Vec::new();
+        // Where the columns of each source start, and its sorted borders or values.
+        let mut starts = Vec::new();
+        for (source, borders, values) in &mut asked {
+            starts.push(columns.len());
+            borders.sort_by(f32::total_cmp);
+            borders.dedup();
+            values.sort_unstable();
+            values.dedup();
+            let high = matches!(source, Source::Real(feature)
+                if matches!(model.features[*feature].kind, FeatureKind::Real(Missing::High)));
+            columns.extend(borders.chunks(MOST).map(|borders| {
+                let mut padded = Box::new([f32::INFINITY; 256]);
+                padded[..borders.len()].copy_from_slice(borders);
+                Column { source: *source, thresholds: Thresholds::Borders(padded), high }
+            }));
+            columns.extend(values.chunks(MOST).map(|values| {
+                let mut padded = Box::new([u32::MAX; 256]);
+                padded[..values.len()].copy_from_slice(values);
+                Column { source: *source, thresholds: Thresholds::Values(padded, values.len()), high }
+            }));
+        }
+        let byte_split = |&split: &Split| {
+            let at = asked.iter().position(|entry| entry.0 == source(split)).expect("every split was asked");
+            let (rank, equal) = match split {
+                Split::Above { border, .. } | Split::Ctr { border, .. } => {
+                    (asked[at].1.partition_point(|&other| other < border), false)
+                }
+                Split::Is { value, .. } => (asked[at].2.partition_point(|&other| other < value), true),
+            };
+            let byte = (rank % MOST) as u8;
+            // Rank 0 is for other categories.
+            ByteSplit { column: starts[at] + rank / MOST, byte: if equal { byte + 1 } else { byte }, equal }
+        };
+        let trees = model.trees.iter().map(|tree| {
+            let splits: Vec<ByteSplit> = tree.splits.iter().map(byte_split).collect();
+            let mut values = tree.leaf_values.clone();
+            if splits.len() <= 6 {
+                values.resize(64, 0.0);
+            }
+            Tree { splits, values }
+        });
+        let trees = trees.collect();
+        let mut ctrs: Vec<SharedKey<'a>> = Vec::new();
+        for (at, column) in columns.iter().enumerate() {
+            let Source::Ctr(number) = column.source else { continue };
+            let ctr = &model.ctrs[number];
+            let shares = |other: &&mut SharedKey<'_>| {
+                std::sync::Arc::ptr_eq(&other.first.table, &ctr.table) && other.first.projection == ctr.projection
+            };
+            match ctrs.iter_mut().find(shares) {
+                Some(shared) => shared.columns.push((ctr, at)),
+                None => ctrs.push(SharedKey { first: ctr, columns: vec![(ctr, at)] }),
+            }
+        }
+        Self { model, columns, ctrs, trees }
+    }
+
+    /// The score of each row.
+    ///
+    /// # Errors
+    /// When the features are not those of the model.
+    pub fn score(&self, features: &Features) -> Result<Vec<f64>, FeatureMismatch> {
+        self.model.check(features)?;
+        let mut scores = vec![0.0; features.n_rows()];
+        scores.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, scores)| {
+            let mut bytes = vec![[0u8; BLOCK]; self.columns.len()];
+            for (block, scores) in scores.chunks_mut(BLOCK).enumerate() {
+                self.rank(features, chunk * CHUNK + block * BLOCK, scores.len(), &mut bytes);
+                Arch::new().dispatch(Walk { trees: &self.trees, bytes: &bytes, scores });
+                for score in scores {
+                    *score = self.model.scale * *score + self.model.bias;
+                }
+            }
+        });
+        Ok(scores)
+    }
+
+    /// The bytes of a block of rows.
+    fn rank(&self, features: &Features, start: usize, n_rows: usize, bytes: &mut [[u8; BLOCK]]) {
+        let rows = start..start + n_rows;
+        for (column, bytes) in self.columns.iter().zip(&mut *bytes) {
+            let bytes = &mut bytes[..n_rows];
+            match (column.source, &column.thresholds) {
+                (Source::Real(feature), Thresholds::Borders(borders)) => {
+                    let Values::Real(values) = &features.columns()[feature].values else {
+                        unreachable!("kinds of features were checked before scoring")
+                    };
+                    let values = &values[rows.clone()];
+                    ranks(borders, values, bytes);
+                    if column.high {
+                        let missing = bytes.iter_mut().zip(values).filter(|(_, value)| value.is_nan());
+                        missing.for_each(|(byte, _)| *byte = u8::MAX);
+                    }
+                }
+                (Source::Category(feature), Thresholds::Values(levels, n_levels)) => {
+                    let Values::Category { hashes, .. } = &features.columns()[feature].values else {
+                        unreachable!("kinds of features were checked before scoring")
+                    };
+                    let hashes = &hashes[rows.clone()];
+                    ranks(levels, hashes, bytes);
+                    mark_known(&levels[..*n_levels], hashes, bytes);
+                }
+                _ => {}
+            }
+        }
+        let high =
+            |feature: usize| matches!(self.model.features[feature].kind, FeatureKind::Real(Missing::High));
+        for shared in &self.ctrs {
+            for row in rows.clone() {
+                let key = key(&shared.first.projection, features, row, high);
+                let counts = shared.first.table.get(key);
+                for &(ctr, column) in &shared.columns {
+                    let Thresholds::Borders(borders) = &self.columns[column].thresholds else {
+                        unreachable!("CTRs are compared with borders")
+                    };
+                    ranks(borders, &[ctr.value(counts)], &mut bytes[column][row - start..=row - start]);
+                }
+            }
+        }
+    }
+}
+
+fn source(split: Split) -> Source {
+    match split {
+        Split::Above { feature, .. } => Source::Real(feature),
+        Split::Is { feature, .. } => Source::Category(feature),
+        Split::Ctr { ctr, .. } => Source::Ctr(ctr),
+    }
+}
+
+/// Rows of a block on their way through all trees.
+struct Walk<'a> {
+    trees: &'a [Tree],
+    bytes: &'a [[u8; BLOCK]],
+    scores: &'a mut [f64],
+}
+
+impl NullaryFnOnce for Walk<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let mut leaves = [[0u8; BLOCK]; TREES];
+        for trees in self.trees.chunks(TREES) {
+            let small = trees.iter().all(|tree| tree.values.len() == 64);
+            match trees {
+                [a, b, c, d] if small => {
+                    for (leaves, tree) in leaves.iter_mut().zip(trees) {
+                        descend(&tree.splits, self.bytes, leaves);
+                    }
+                    let values = [a, b, c, d].map(|tree| tree.values.as_chunks::<64>().0);
+                    let [[a], [b], [c], [d]] = values else { unreachable!("64 values were asked for") };
+                    for (row, score) in self.scores.iter_mut().enumerate() {
+                        let at = |tree: usize| usize::from(leaves[tree][row] & 63);
+                        *score += (a[at(0)] + b[at(1)]) + (c[at(2)] + d[at(3)]);
+                    }
+                }
+                _ => {
+                    for tree in trees {
+                        let (low, high) = tree.splits.split_at(tree.splits.len().min(8));
+                        descend(low, self.bytes, &mut leaves[0]);
+                        descend(high, self.bytes, &mut leaves[1]);
+                        for (row, score) in self.scores.iter_mut().enumerate() {
+                            let leaf = usize::from(leaves[0][row]) | usize::from(leaves[1][row]) << 8;
+                            *score += tree.values[leaf];
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The leaf of each row by at most 8 splits.
+#[inline(always)]
+fn descend(splits: &[ByteSplit], bytes: &[[u8; BLOCK]], leaves: &mut [u8; BLOCK]) {
+    for (at, leaves) in leaves.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+        let mut leaf = [0u8; LANES];
+        for (bit, split) in splits.iter().enumerate() {
+            let column = &bytes[split.column].as_chunks::<LANES>().0[at];
+            let bit = 1u8 << bit;
+            if split.equal {
+                for lane in 0..LANES {
+                    leaf[lane] |= if column[lane] == split.byte { bit } else { 0 };
+                }
+            } else {
+                for lane in 0..LANES {
+                    leaf[lane] |= if column[lane] > split.byte { bit } else { 0 };
+                }
+            }
+        }
+        *leaves = leaf;
+    }
+}
