@@ -175,7 +175,9 @@ fn encode(model: &BoostedTrees) -> ModelFile {
 fn decode(file: ModelFile) -> Result<BoostedTrees, String> {
     let info = file.features_info;
     if let Some(version) = file.model_info.get("recsys_format_version").filter(|v| *v != FORMAT_VERSION) {
-        return Err(format!("its `recsys_format_version` is {version}, this program reads \"{FORMAT_VERSION}\""));
+        return Err(format!(
+            "its `recsys_format_version` is {version}, this program reads \"{FORMAT_VERSION}\""
+        ));
     }
     let &[bias] = &file.scale_and_bias.1[..] else {
         return Err(format!("expected one bias in `scale_and_bias`, found {}", file.scale_and_bias.1.len()));

@@ -93,7 +93,8 @@ pub(super) fn decode_tables(
     data: BTreeMap<String, CtrData>,
 ) -> Result<BTreeMap<String, Arc<CtrTable>>, String> {
     let tables = data.into_iter().map(|(identifier, data)| {
-        let table = decode_table(&data).map_err(|message| format!("`ctr_data` of {identifier}: {message}"))?;
+        let table =
+            decode_table(&data).map_err(|message| format!("`ctr_data` of {identifier}: {message}"))?;
         Ok((identifier, Arc::new(table)))
     });
     tables.collect()

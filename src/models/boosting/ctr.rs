@@ -119,7 +119,12 @@ impl Element {
 }
 
 /// The key of a row; `high` says of each column whether missing numbers are above every border.
-pub(super) fn key(projection: &[Element], features: &Features, row: usize, high: impl Fn(usize) -> bool) -> u64 {
+pub(super) fn key(
+    projection: &[Element],
+    features: &Features,
+    row: usize,
+    high: impl Fn(usize) -> bool,
+) -> u64 {
     projection.iter().fold(0, |key, &element| {
         let value = match (element, &features.columns()[element.feature()].values) {
             (Element::Category(_), Values::Category { hashes, .. }) => i64::from(hashes[row] as i32) as u64,

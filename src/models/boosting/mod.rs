@@ -210,8 +210,7 @@ impl Boosting {
         let mut train = Fold::new(train, &bins, &model, of_train);
         model.bias = self.loss_function.best_constant(&train.scores, &train.samples.labels);
         train.scores.iter_mut().for_each(|score| *score += model.bias);
-        let mut validation =
-            validation.map(|samples| Fold::new(samples, &bins, &model, of_validation));
+        let mut validation = validation.map(|samples| Fold::new(samples, &bins, &model, of_validation));
         let n_features = columns.len();
         let usable: Vec<usize> = (0..bins.len()).filter(|&feature| bins[feature].count() > 1).collect();
 
@@ -276,7 +275,14 @@ impl Boosting {
             },
         });
         let loss = Some(self.loss_function);
-        BoostedTrees { features: features.collect(), ctrs: Vec::new(), trees: start.to_vec(), scale: 1.0, bias: 0.0, loss }
+        BoostedTrees {
+            features: features.collect(),
+            ctrs: Vec::new(),
+            trees: start.to_vec(),
+            scale: 1.0,
+            bias: 0.0,
+            loss,
+        }
     }
 
     /// −η·G/(H + λ).

@@ -9,8 +9,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rand::seq::SliceRandom;
 use rand::SeedableRng;
+use rand::seq::SliceRandom;
 use rand_pcg::Pcg64Mcg;
 
 use super::Samples;
@@ -54,7 +54,8 @@ pub(super) fn fit(samples: &Samples, one_hot_max_size: usize, loss: Loss, seed: 
 /// Bins of the CTRs for rows that they were not trained on.
 pub(super) fn apply(ctrs: &[TrainedCtr], features: &Features) -> Vec<Vec<u8>> {
     let column = |ctr: &TrainedCtr| {
-        let Values::Category { hashes, .. } = &features.columns()[ctr.ctr.projection[0].feature()].values else {
+        let Values::Category { hashes, .. } = &features.columns()[ctr.ctr.projection[0].feature()].values
+        else {
             unreachable!("CTRs are made of categories")
         };
         let value = |&hash: &u32| ctr.ctr.value(ctr.ctr.table.get(key(hash)));

@@ -136,7 +136,8 @@ impl<'a> Scorer<'a> {
             let Source::Ctr(number) = column.source else { continue };
             let ctr = &model.ctrs[number];
             let shares = |other: &&mut SharedKey<'_>| {
-                std::sync::Arc::ptr_eq(&other.first.table, &ctr.table) && other.first.projection == ctr.projection
+                std::sync::Arc::ptr_eq(&other.first.table, &ctr.table)
+                    && other.first.projection == ctr.projection
             };
             match ctrs.iter_mut().find(shares) {
                 Some(shared) => shared.columns.push((ctr, at)),
