@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use super::features::{Features, Values};
@@ -85,16 +86,46 @@ impl Binned {
     }
 }
 
+/// Values that are ranked side by side, so that no step waits for another.
+const LANES: usize = 16;
+
 /// How many thresholds are below each value, by halving without branches; the last of the thresholds,
 /// which rise, is never below.
 pub(super) fn ranks<T: PartialOrd + Copy>(thresholds: &[T; 256], values: &[T], ranks: &mut [u8]) {
-    for (rank, &value) in ranks.iter_mut().zip(values) {
-        let mut below = 0u8;
-        for half in [128, 64, 32, 16, 8, 4, 2, 1] {
-            below += if value > thresholds[usize::from(below + (half - 1))] { half } else { 0 };
+    Arch::new().dispatch(Ranks { thresholds, values, ranks });
+}
+
+struct Ranks<'a, T> {
+    thresholds: &'a [T; 256],
+    values: &'a [T],
+    ranks: &'a mut [u8],
+}
+
+impl<T: PartialOrd + Copy> NullaryFnOnce for Ranks<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let (values, last_values) = self.values.as_chunks::<LANES>();
+        let (ranks, last_ranks) = self.ranks.as_chunks_mut::<LANES>();
+        for (ranks, values) in ranks.iter_mut().zip(values) {
+            *ranks = rank(self.thresholds, values);
         }
-        *rank = below;
+        for (rank_of, &value) in last_ranks.iter_mut().zip(last_values) {
+            [*rank_of] = rank(self.thresholds, &[value]);
+        }
     }
+}
+
+#[inline(always)]
+fn rank<T: PartialOrd + Copy, const N: usize>(thresholds: &[T; 256], values: &[T; N]) -> [u8; N] {
+    let mut below = [0u32; N];
+    for half in [128, 64, 32, 16, 8, 4, 2, 1] {
+        for (below, value) in below.iter_mut().zip(values) {
+            *below += u32::from(*value > thresholds[(*below + half - 1) as usize & 255]) * half;
+        }
+    }
+    below.map(|below| below as u8)
 }
 
 /// From ranks among at most 255 levels to bins: 1 + rank where the hash is that level, else 0.
