@@ -60,9 +60,12 @@ pub use sampling::BootstrapType;
 pub use score::Scorer;
 
 use fold::{Fold, leaf_sums};
-use quantize::Bins;
+use quantize::{Bins, MAX_LEVELS};
 use sampling::{Draw, draw_features, mix};
 use tree::{BinSplit, Grower};
+
+/// Largest number of levels: leaf numbers are bytes.
+pub const MAX_DEPTH: usize = 8;
 
 /// Parameters of training, by CatBoost's names.
 #[derive(Debug, Clone, PartialEq)]
@@ -196,10 +199,11 @@ impl Boosting {
             return Err(BoostingError::StartAsksCtr);
         }
         let columns = train.features.columns();
-        let ctrs = ordered_ctr::fit(train, self.one_hot_max_size, self.loss_function, self.seed);
+        let one_hot_max_size = self.one_hot_max_size.min(MAX_LEVELS);
+        let ctrs = ordered_ctr::fit(train, one_hot_max_size, self.loss_function, self.seed);
         let mut bins: Vec<Bins> = columns
             .par_iter()
-            .map(|column| Bins::fit(&column.values, self.border_count, self.one_hot_max_size))
+            .map(|column| Bins::fit(&column.values, self.border_count, one_hot_max_size))
             .collect();
         let mut model = self.untrained(start, columns, &bins);
         bins.extend(ctrs.iter().map(|ctr| ctr.bins.clone()));
@@ -217,7 +221,7 @@ impl Boosting {
         let mut derivatives = vec![[0.0; 2]; rows];
         train.evaluate(self.loss_function, &mut derivatives);
         let binned = train.binned.clone();
-        let mut grower = Grower::new(&binned, &bins, self.depth, self.l2_leaf_reg);
+        let mut grower = Grower::new(&binned, &bins, self.depth.clamp(1, MAX_DEPTH), self.l2_leaf_reg);
         let mut trees = Vec::new();
         let mut history: Vec<Iteration> = Vec::new();
         let mut best = (f64::INFINITY, 0);

@@ -15,6 +15,9 @@ use super::features::{Features, Values};
 /// The largest number of borders: with bin 0 it fills 255 of the 256 values of a byte.
 pub const MAX_BORDERS: usize = 254;
 
+/// The largest number of one-hot categories: bin 0 is for unseen ones.
+pub const MAX_LEVELS: usize = 255;
+
 /// Rows that are looked at to place borders.
 const BORDER_SAMPLE: usize = 200_000;
 
@@ -40,7 +43,7 @@ impl Bins {
     pub fn fit(values: &Values, max_borders: usize, max_levels: usize) -> Self {
         match values {
             Values::Real(values) => Self::Borders(borders(values, max_borders.min(MAX_BORDERS))),
-            Values::Category { hashes, .. } => Self::Levels(levels(hashes, max_levels.min(MAX_BORDERS + 1))),
+            Values::Category { hashes, .. } => Self::Levels(levels(hashes, max_levels.min(MAX_LEVELS))),
         }
     }
 
