@@ -179,3 +179,70 @@ fn decode_element(entry: &ElementEntry, floats: &[usize], categories: &[usize]) 
         (other, ..) => return Err(format!("unknown `combination_element`: `{other}`")),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ctr(kind: CtrKind, counts: Vec<f64>) -> Ctr {
+        let width = counts.len() / 2;
+        let keys = [(7, 0), (u64::MAX - 1, 1)].into_iter().collect();
+        Ctr {
+            projection: vec![Element::Category(1), Element::Above { feature: 0, border: 0.5 }],
+            kind,
+            target_border: 0,
+            prior: 0.5,
+            prior_denominator: 1.0,
+            shift: 0.0,
+            scale: 15.0,
+            table: Arc::new(CtrTable { width, keys, counts, denominator: 3.0 }),
+        }
+    }
+
+    #[test]
+    fn statistics_read_back_as_they_were() {
+        for ctr in [
+            ctr(CtrKind::Borders, vec![1.0, 2.0, 3.0, 4.0]),
+            ctr(CtrKind::Counter, vec![1.0, 2.0]),
+            ctr(CtrKind::FloatTargetMeanValue, vec![0.25, 2.0, 1.5, 4.0]),
+        ] {
+            let mut data = BTreeMap::new();
+            let entry = encode(&ctr, vec![1.0], &[0, 0], &mut data);
+            let tables = decode_tables(data).unwrap();
+            assert_eq!(decode(&entry, &tables, &[0], &[1]).unwrap(), ctr);
+        }
+    }
+
+    #[test]
+    fn the_identifier_is_that_of_the_package() {
+        let only = Ctr { projection: vec![Element::Category(1)], ..ctr(CtrKind::Borders, vec![0.0; 4]) };
+        let entry = encode(&only, vec![], &[0, 0], &mut BTreeMap::new());
+        let expected = r#"{"identifier":[{"cat_feature_index":0,"combination_element":"cat_feature_value"}],"type":"Borders"}"#;
+        assert_eq!(entry.identifier, expected);
+    }
+
+    #[test]
+    fn statistics_that_contradict_themselves_are_refused() {
+        let fresh = || {
+            let mut data = BTreeMap::new();
+            (encode(&ctr(CtrKind::Borders, vec![1.0; 4]), vec![1.0], &[0, 0], &mut data), data)
+        };
+        let (entry, mut data) = fresh();
+        data.values_mut().for_each(|data| data.hash_map.truncate(5));
+        assert!(decode_tables(data).unwrap_err().contains("5 entries do not divide into `hash_stride` 3"));
+        let (_, mut data) = fresh();
+        data.values_mut().for_each(|data| data.hash_map[0] = KeyOrCount::Key("x".to_owned()));
+        assert!(decode_tables(data).unwrap_err().contains("expected a key of 64 bits"));
+
+        let error = |change: &dyn Fn(&mut CtrEntry)| {
+            let (mut entry, data) = fresh();
+            change(&mut entry);
+            decode(&entry, &decode_tables(data).unwrap(), &[0], &[1]).unwrap_err()
+        };
+        assert_eq!(error(&|entry| entry.ctr_type = "New".to_owned()), "unknown `ctr_type`: `New`");
+        assert_eq!(error(&|entry| entry.identifier.clear()), "`ctr_data` has no such table");
+        assert!(error(&|entry| entry.target_border_idx = 1).contains("does not fit `Borders`"));
+        assert!(error(&|entry| entry.elements[0].cat_feature_index = Some(3)).contains("names no feature"));
+        assert!(decode(&entry, &BTreeMap::new(), &[0], &[1]).is_err());
+    }
+}

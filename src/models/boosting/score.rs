@@ -284,3 +284,109 @@ fn descend(splits: &[ByteSplit], bytes: &[[u8; BLOCK]], leaves: &mut [u8; BLOCK]
         *leaves = leaf;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rand::{RngExt, SeedableRng};
+    use rand_pcg::Pcg64Mcg;
+
+    use super::super::ctr::{CtrKind, CtrTable, Element};
+    use super::super::features::{CategoryNames, Feature};
+    use super::super::model::{self, FeatureInfo};
+    use super::*;
+
+    /// Row by row, as the format says it.
+    fn by_definition(model: &BoostedTrees, features: &Features, row: usize) -> f64 {
+        let holds = |split: Split| match split {
+            Split::Above { feature, border } => {
+                let Values::Real(values) = &features.columns()[feature].values else { panic!() };
+                let high = matches!(model.features[feature].kind, FeatureKind::Real(Missing::High));
+                values[row] > border || (high && values[row].is_nan())
+            }
+            Split::Is { feature, value } => {
+                let Values::Category { hashes, .. } = &features.columns()[feature].values else { panic!() };
+                hashes[row] == value
+            }
+            Split::Ctr { ctr, border } => {
+                let ctr = &model.ctrs[ctr];
+                let high =
+                    |feature: usize| matches!(model.features[feature].kind, FeatureKind::Real(Missing::High));
+                ctr.value(ctr.table.get(key(&ctr.projection, features, row, high))) > border
+            }
+        };
+        let leaves = model.trees.iter().map(|tree| {
+            let bits = tree.splits.iter().enumerate();
+            tree.leaf_values[bits.map(|(bit, &split)| usize::from(holds(split)) << bit).sum::<usize>()]
+        });
+        model.scale * leaves.sum::<f64>() + model.bias
+    }
+
+    #[test]
+    fn scores_are_what_the_trees_say_for_any_depth_and_any_number_of_borders() {
+        let mut rng = Pcg64Mcg::seed_from_u64(5);
+        let n_rows = 3 * BLOCK + 17;
+        let mut real = |at: usize| {
+            let values = (0..n_rows).map(|_| match rng.random_range(0..20) {
+                0 => f32::NAN,
+                1 => f32::INFINITY,
+                2 => f32::NEG_INFINITY,
+                _ => rng.random_range(-700i32..700) as f32 / 700.0,
+            });
+            Feature::real(format!("f{at}"), values.collect())
+        };
+        let mut columns: Vec<Feature> = (0..3).map(&mut real).collect();
+        let hashes = (0..n_rows).map(|_| rng.random_range(0..600u32)).collect();
+        let names = CategoryNames::default();
+        columns.push(Feature {
+            name: "c".to_owned(),
+            values: Values::Category { hashes, names: names.clone() },
+        });
+        let features = Features::new(columns);
+        let kinds = [Missing::Unseen, Missing::Low, Missing::High].map(FeatureKind::Real);
+        let infos = kinds.into_iter().chain([FeatureKind::Category(names)]).zip(features.columns());
+        let infos = infos.map(|(kind, column)| FeatureInfo { name: column.name.clone(), kind });
+
+        let projection = vec![Element::Category(3), Element::Above { feature: 2, border: 0.25 }];
+        let missing_is_high = |feature: usize| feature == 2;
+        let keys = (0..n_rows).step_by(2).map(|row| key(&projection, &features, row, missing_is_high));
+        let keys = keys.enumerate().map(|(at, key)| (key, at as u32)).collect();
+        let counts = (0..n_rows + 1).map(|_| f64::from(rng.random_range(0..9u32))).collect();
+        let table = Arc::new(CtrTable { width: 2, keys, counts, denominator: 0.0 });
+        let ctr = |prior| Ctr {
+            projection: projection.clone(),
+            kind: CtrKind::Borders,
+            target_border: 0,
+            prior,
+            prior_denominator: 1.0,
+            shift: 0.0,
+            scale: 15.0,
+            table: table.clone(),
+        };
+        let trees = (0..400).map(|number: usize| {
+            let splits = (0..number % 11).map(|_| match rng.random_range(0..5) {
+                feature @ 0..3 => {
+                    Split::Above { feature, border: rng.random_range(-699i32..700) as f32 / 700.0 }
+                }
+                3 => Split::Is { feature: 3, value: rng.random_range(0..600) },
+                _ => Split::Ctr { ctr: rng.random_range(0..2), border: rng.random_range(0.0..15.0) },
+            });
+            let splits: Vec<Split> = splits.collect();
+            let leaf_values = (0..1 << splits.len()).map(|_| rng.random_range(-1.0..1.0)).collect();
+            model::Tree { leaf_weights: vec![0.0; 1 << splits.len()], splits, leaf_values }
+        });
+        let model = BoostedTrees {
+            features: infos.collect(),
+            trees: trees.collect(),
+            ctrs: vec![ctr(0.0), ctr(0.5)],
+            scale: 0.5,
+            bias: -1.0,
+            loss: None,
+        };
+        for (row, score) in model.score(&features).unwrap().into_iter().enumerate() {
+            let expected = by_definition(&model, &features, row);
+            assert!((score - expected).abs() < 1e-12, "row {row}: {score}, not {expected}");
+        }
+    }
+}
