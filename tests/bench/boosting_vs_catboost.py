@@ -7,7 +7,8 @@
 
 The npz holds `train_*` and `test_*`: `numbers` (features × rows, f32, NaN is missing), `categories` (features ×
 rows, i64), `labels` (f32, 0 or 1) and `groups` (rows of each group). All sides train on one machine in turn, with the
-same learning rate, depth, number of trees and threads; categories are one-hot. Then each scores the test rows.
+same learning rate, depth, number of trees and threads; categories are one-hot unless told otherwise. Then each
+scores the test rows.
 `cpu` is user and system time over all threads, of a whole `fit` or `predict` on data in memory.
 """
 import argparse
@@ -65,7 +66,7 @@ def catboost(data, rate, options):
                  group_id=groups if options.loss != "Logloss" else None)
     test = Pool(frame(data, "test"), cat_features=categories)
     model = CatBoost(dict(iterations=options.iterations, depth=options.depth, learning_rate=rate, verbose=0,
-                          loss_function=options.loss, one_hot_max_size=255, random_seed=options.seed,
+                          loss_function=options.loss, one_hot_max_size=options.one_hot_max_size, random_seed=options.seed,
                           thread_count=options.threads, allow_writing_files=False))
     with Clock() as training:
         model.fit(train)
@@ -96,7 +97,8 @@ class Ours:
     def __init__(self, rate, options, folder):
         self.scores = os.path.join(folder, "scores.f64")
         arguments = dict(learning_rate=rate, iterations=options.iterations, depth=options.depth, loss=options.loss,
-                         threads=options.threads, seed=options.seed, scores=self.scores)
+                         threads=options.threads, seed=options.seed, scores=self.scores,
+                         one_hot_max_size=options.one_hot_max_size)
         named = [word for name, value in arguments.items() for word in (f"--{name.replace('_', '-')}", str(value))]
         self.process = subprocess.Popen([options.executable, "boosting", options.data, *named],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -123,6 +125,7 @@ def main():
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--rounds", type=int, default=1)
     arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--one-hot-max-size", type=int, default=255, help="smaller: target statistics")
     arguments.add_argument("--loss", default="Logloss", choices=["Logloss", "QuerySoftMax"])
     arguments.add_argument("--peers", nargs="*", default=["CatBoost", "LightGBM"])
     options = arguments.parse_args()

@@ -34,6 +34,7 @@ mod fold;
 mod histogram;
 pub mod importance;
 mod lambda_mart;
+mod lookup;
 pub mod loss;
 pub mod model;
 mod ordered_ctr;

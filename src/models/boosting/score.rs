@@ -10,17 +10,14 @@ use rayon::prelude::*;
 
 use super::ctr::{Ctr, key};
 use super::features::{Features, Values};
+use super::lookup::{self, AddLeaves, BLOCK, TREES};
 use super::model::{BoostedTrees, FeatureKind, FeatureMismatch, Missing, Split};
 use super::quantize::{mark_known, ranks};
 
-/// Rows scored together.
-const BLOCK: usize = 512;
 /// Rows that one thread takes at a time.
 const CHUNK: usize = 16 * BLOCK;
 /// Bytes compared together.
 const LANES: usize = 64;
-/// Trees whose leaves are added together.
-const TREES: usize = 4;
 /// Borders that a byte can count.
 const MOST: usize = 255;
 
@@ -31,6 +28,7 @@ pub struct Scorer<'a> {
     /// CTRs that share a key and a table, each with its columns.
     ctrs: Vec<SharedKey<'a>>,
     trees: Vec<Tree>,
+    add_leaves: AddLeaves,
 }
 
 /// Values that one byte each can rank.
@@ -144,7 +142,7 @@ impl<'a> Scorer<'a> {
                 None => ctrs.push(SharedKey { first: ctr, columns: vec![(ctr, at)] }),
             }
         }
-        Self { model, columns, ctrs, trees }
+        Self { model, columns, ctrs, trees, add_leaves: lookup::best() }
     }
 
     /// The score of each row.
@@ -158,9 +156,12 @@ impl<'a> Scorer<'a> {
             let mut bytes = vec![[0u8; BLOCK]; self.columns.len()];
             for (block, scores) in scores.chunks_mut(BLOCK).enumerate() {
                 self.rank(features, chunk * CHUNK + block * BLOCK, scores.len(), &mut bytes);
-                Arch::new().dispatch(Walk { trees: &self.trees, bytes: &bytes, scores });
-                for score in scores {
-                    *score = self.model.scale * *score + self.model.bias;
+                let mut sums = [0.0; BLOCK];
+                let add_leaves = self.add_leaves;
+                let walk = Walk { trees: &self.trees, bytes: &bytes, sums: &mut sums, add_leaves };
+                Arch::new().dispatch(walk);
+                for (score, sum) in scores.iter_mut().zip(sums) {
+                    *score = self.model.scale * sum + self.model.bias;
                 }
             }
         });
@@ -224,7 +225,8 @@ fn source(split: Split) -> Source {
 struct Walk<'a> {
     trees: &'a [Tree],
     bytes: &'a [[u8; BLOCK]],
-    scores: &'a mut [f64],
+    sums: &'a mut [f64; BLOCK],
+    add_leaves: AddLeaves,
 }
 
 impl NullaryFnOnce for Walk<'_> {
@@ -242,19 +244,16 @@ impl NullaryFnOnce for Walk<'_> {
                     }
                     let values = [a, b, c, d].map(|tree| tree.values.as_chunks::<64>().0);
                     let [[a], [b], [c], [d]] = values else { unreachable!("64 values were asked for") };
-                    for (row, score) in self.scores.iter_mut().enumerate() {
-                        let at = |tree: usize| usize::from(leaves[tree][row] & 63);
-                        *score += (a[at(0)] + b[at(1)]) + (c[at(2)] + d[at(3)]);
-                    }
+                    (self.add_leaves)(&[a, b, c, d], &leaves, self.sums);
                 }
                 _ => {
                     for tree in trees {
                         let (low, high) = tree.splits.split_at(tree.splits.len().min(8));
                         descend(low, self.bytes, &mut leaves[0]);
                         descend(high, self.bytes, &mut leaves[1]);
-                        for (row, score) in self.scores.iter_mut().enumerate() {
+                        for (row, sum) in self.sums.iter_mut().enumerate() {
                             let leaf = usize::from(leaves[0][row]) | usize::from(leaves[1][row]) << 8;
-                            *score += tree.values[leaf];
+                            *sum += tree.values[leaf];
                         }
                     }
                 }
