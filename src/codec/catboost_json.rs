@@ -1,105 +1,35 @@
 //! Boosted trees in CatBoost's JSON format, both ways.
 //!
 //! The official package opens what is written here (`CatBoost().load_model(path, format="json")`), and
-//! models that it exported are scored here, as long as their categories are one-hot.
+//! models that it exported are scored here.
 //!
 //! # Format
-//! `features_info.float_features[]` (borders) and `.categorical_features[]` (hashes as signed 32-bit
-//! numbers) list every binary feature that a tree may ask for; they are numbered through, borders first, in
-//! the order of the features. `oblivious_trees[].splits[].split_index` is that number, and it alone decides:
+//! `features_info.float_features[]` (borders), `.categorical_features[]` (hashes as signed 32-bit
+//! numbers) and `.ctrs[]` (borders) list every binary feature that a tree may ask for; they are numbered
+//! through in this order. `oblivious_trees[].splits[].split_index` is that number, and it alone decides:
 //! the border or value beside it is for readers. A file in which the two contradict each other scores
 //! wrongly without a word in other readers, so it is refused here. `scale_and_bias` is `[scale, [bias]]`.
-//! `features_info.cat_features_hash[]` keeps the texts of the hashes, for people.
+//! `features_info.cat_features_hash[]` keeps the texts of the hashes, for people. `ctr_data` has the counts
+//! behind target statistics by key.
+
+mod ctrs;
+mod format;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use self::format::{CategoryEntry, FeaturesInfo, FloatEntry, HashEntry, ModelFile, SplitEntry, TreeEntry};
 use super::{CodecError, json};
 use crate::models::boosting::{BoostedTrees, FeatureInfo, FeatureKind, Loss, Missing, Split, Tree};
 
 /// Written into `model_info`; raised when the format of our files changes.
 const FORMAT_VERSION: &str = "1";
 
-#[derive(Serialize, Deserialize)]
-struct ModelFile {
-    features_info: FeaturesInfo,
-    #[serde(default)]
-    model_info: Value,
-    oblivious_trees: Vec<TreeEntry>,
-    #[serde(default = "no_scale_and_bias")]
-    scale_and_bias: (f64, Vec<f64>),
-}
-
-fn no_scale_and_bias() -> (f64, Vec<f64>) {
-    (1.0, vec![0.0])
-}
-
-#[derive(Serialize, Deserialize, Default)]
-struct FeaturesInfo {
-    #[serde(default)]
-    float_features: Vec<FloatEntry>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    categorical_features: Vec<CategoryEntry>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    cat_features_hash: Vec<HashEntry>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    ctrs: Vec<Value>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct FloatEntry {
-    #[serde(default)]
-    feature_id: String,
-    feature_index: usize,
-    flat_feature_index: usize,
-    #[serde(default)]
-    borders: Vec<f64>,
-    has_nans: bool,
-    nan_value_treatment: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct CategoryEntry {
-    #[serde(default)]
-    feature_id: String,
-    feature_index: usize,
-    flat_feature_index: usize,
-    #[serde(default)]
-    values: Vec<i32>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct HashEntry {
-    hash: u32,
-    value: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct TreeEntry {
-    leaf_values: Vec<f64>,
-    #[serde(default)]
-    leaf_weights: Vec<f64>,
-    #[serde(default)]
-    splits: Vec<SplitEntry>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct SplitEntry {
-    split_type: String,
-    split_index: usize,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    float_feature_index: Option<usize>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    border: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    cat_feature_index: Option<usize>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    value: Option<i32>,
-}
+/// Levels of a tree, at most, as in the official package.
+const MAX_DEPTH: usize = 16;
 
 /// Writes a model.
 ///
@@ -113,7 +43,7 @@ pub fn write(path: &Path, model: &BoostedTrees) -> Result<(), CodecError> {
 ///
 /// # Errors
 /// When the file cannot be read, is not such a model, contradicts itself, or has features that cannot be
-/// scored here (target statistics, text, embeddings).
+/// scored here (text, embeddings).
 pub fn read(path: &Path) -> Result<BoostedTrees, CodecError> {
     decode(json::read(path)?).map_err(|message| CodecError::Format {
         path: path.to_owned(),
@@ -122,8 +52,25 @@ pub fn read(path: &Path) -> Result<BoostedTrees, CodecError> {
     })
 }
 
+/// The borders that the model's trees compare with, rising.
+fn borders(model: &BoostedTrees, of: impl Fn(Split) -> Option<f32>) -> Vec<f32> {
+    let splits = model.trees.iter().flat_map(|tree| &tree.splits);
+    let mut borders: Vec<f32> = splits.filter_map(|&split| of(split)).collect();
+    borders.sort_by(f32::total_cmp);
+    borders.dedup();
+    borders
+}
+
+/// What tells splits apart.
+fn identity(split: Split) -> (u8, usize, u32) {
+    match split {
+        Split::Above { feature, border } => (0, feature, border.to_bits()),
+        Split::Is { feature, value } => (1, feature, value),
+        Split::Ctr { ctr, border } => (2, ctr, border.to_bits()),
+    }
+}
+
 fn encode(model: &BoostedTrees) -> ModelFile {
-    let splits = || model.trees.iter().flat_map(|tree| &tree.splits);
     let mut info = FeaturesInfo::default();
     let mut binary: Vec<Split> = Vec::new();
     let mut one_hot: Vec<Split> = Vec::new();
@@ -132,14 +79,10 @@ fn encode(model: &BoostedTrees) -> ModelFile {
     for (column, feature) in model.features.iter().enumerate() {
         match &feature.kind {
             FeatureKind::Real(missing) => {
-                let mut borders: Vec<f32> = splits()
-                    .filter_map(|&split| match split {
-                        Split::Above { feature, border } if feature == column => Some(border),
-                        _ => None,
-                    })
-                    .collect();
-                borders.sort_by(f32::total_cmp);
-                borders.dedup();
+                let borders = borders(model, |split| match split {
+                    Split::Above { feature, border } if feature == column => Some(border),
+                    _ => None,
+                });
                 binary.extend(borders.iter().map(|&border| Split::Above { feature: column, border }));
                 position[column] = info.float_features.len();
                 info.float_features.push(FloatEntry {
@@ -152,7 +95,8 @@ fn encode(model: &BoostedTrees) -> ModelFile {
                 });
             }
             FeatureKind::Category(texts) => {
-                let values: BTreeSet<i32> = splits()
+                let splits = model.trees.iter().flat_map(|tree| &tree.splits);
+                let values: BTreeSet<i32> = splits
                     .filter_map(|&split| match split {
                         Split::Is { feature, value } if feature == column => Some(value as i32),
                         _ => None,
@@ -171,29 +115,42 @@ fn encode(model: &BoostedTrees) -> ModelFile {
         }
     }
     binary.extend(one_hot);
+    let mut ctr_data = BTreeMap::new();
+    for (number, ctr) in model.ctrs.iter().enumerate() {
+        let borders = borders(model, |split| match split {
+            Split::Ctr { ctr, border } if ctr == number => Some(border),
+            _ => None,
+        });
+        binary.extend(borders.iter().map(|&border| Split::Ctr { ctr: number, border }));
+        let borders = borders.into_iter().map(f64::from).collect();
+        info.ctrs.push(ctrs::encode(ctr, borders, &position, &mut ctr_data));
+    }
     info.cat_features_hash = names.into_iter().map(|(hash, value)| HashEntry { hash, value }).collect();
-    let split_index = |wanted: Split| {
-        binary.iter().position(|&split| split == wanted).expect("every split of a tree was listed above")
-    };
+    let numbers: BTreeMap<_, usize> =
+        binary.iter().enumerate().map(|(number, &split)| (identity(split), number)).collect();
     let entry = |&split: &Split| {
-        let column = Some(position[split.feature()]);
-        let split_index = split_index(split);
+        let split_index = numbers[&identity(split)];
         match split {
-            Split::Above { border, .. } => SplitEntry {
+            Split::Above { feature, border } => SplitEntry {
                 split_type: "FloatFeature".to_owned(),
                 split_index,
-                float_feature_index: column,
+                float_feature_index: Some(position[feature]),
                 border: Some(border.into()),
-                cat_feature_index: None,
-                value: None,
+                ..SplitEntry::default()
             },
-            Split::Is { value, .. } => SplitEntry {
+            Split::Is { feature, value } => SplitEntry {
                 split_type: "OneHotFeature".to_owned(),
                 split_index,
-                float_feature_index: None,
-                border: None,
-                cat_feature_index: column,
+                cat_feature_index: Some(position[feature]),
                 value: Some(value as i32),
+                ..SplitEntry::default()
+            },
+            Split::Ctr { ctr, border } => SplitEntry {
+                split_type: "OnlineCtr".to_owned(),
+                split_index,
+                border: Some(border.into()),
+                ctr_target_border_idx: Some(model.ctrs[ctr].target_border),
+                ..SplitEntry::default()
             },
         }
     };
@@ -207,6 +164,7 @@ fn encode(model: &BoostedTrees) -> ModelFile {
         model_info["params"] = json!({ "loss_function": { "type": loss.catboost_name() } });
     }
     ModelFile {
+        ctr_data,
         features_info: info,
         model_info,
         oblivious_trees: trees.collect(),
@@ -216,10 +174,10 @@ fn encode(model: &BoostedTrees) -> ModelFile {
 
 fn decode(file: ModelFile) -> Result<BoostedTrees, String> {
     let info = file.features_info;
-    if !info.ctrs.is_empty() {
-        return Err("it uses target statistics of categories (`ctrs`); train it with a larger \
-                    `one_hot_max_size`, so that categories are one-hot"
-            .to_owned());
+    if let Some(version) = file.model_info.get("recsys_format_version").filter(|v| *v != FORMAT_VERSION) {
+        return Err(format!(
+            "its `recsys_format_version` is {version}, this program reads \"{FORMAT_VERSION}\""
+        ));
     }
     let &[bias] = &file.scale_and_bias.1[..] else {
         return Err(format!("expected one bias in `scale_and_bias`, found {}", file.scale_and_bias.1.len()));
@@ -228,22 +186,33 @@ fn decode(file: ModelFile) -> Result<BoostedTrees, String> {
         Arc::new(info.cat_features_hash.into_iter().map(|entry| (entry.hash, entry.value)).collect());
     let mut features: BTreeMap<usize, FeatureInfo> = BTreeMap::new();
     let mut binary = Vec::new();
+    let (mut floats, mut categories) = (Vec::new(), Vec::new());
     for entry in info.float_features {
         let feature = entry.flat_feature_index;
         binary.extend(entry.borders.iter().map(|&border| Split::Above { feature, border: border as f32 }));
         let kind = FeatureKind::Real(missing(&entry.nan_value_treatment)?);
         features.insert(feature, FeatureInfo { name: entry.feature_id, kind });
+        floats.push(feature);
     }
     for entry in info.categorical_features {
         let feature = entry.flat_feature_index;
         binary.extend(entry.values.iter().map(|&value| Split::Is { feature, value: value as u32 }));
         let kind = FeatureKind::Category(texts.clone());
         features.insert(feature, FeatureInfo { name: entry.feature_id, kind });
+        categories.push(feature);
     }
     if features.keys().copied().ne(0..features.len()) {
         return Err("the features are not numbered 0, 1, 2, … by `flat_feature_index`; \
                     text and embedding features cannot be scored"
             .to_owned());
+    }
+    let tables = ctrs::decode_tables(file.ctr_data)?;
+    let mut ctrs = Vec::with_capacity(info.ctrs.len());
+    for (number, entry) in info.ctrs.iter().enumerate() {
+        let ctr = ctrs::decode(entry, &tables, &floats, &categories);
+        ctrs.push(ctr.map_err(|message| format!("target statistic {number}: {message}"))?);
+        let borders = entry.borders.iter();
+        binary.extend(borders.map(|&border| Split::Ctr { ctr: number, border: border as f32 }));
     }
     let trees = file.oblivious_trees.into_iter().enumerate();
     let trees: Result<Vec<Tree>, String> = trees
@@ -254,10 +223,11 @@ fn decode(file: ModelFile) -> Result<BoostedTrees, String> {
     let loss = file.model_info.pointer("/params/loss_function/type").and_then(Value::as_str);
     Ok(BoostedTrees {
         features: features.into_values().collect(),
+        ctrs,
         trees: trees?,
         scale: file.scale_and_bias.0,
         bias,
-        loss: [Loss::Logloss, Loss::QuerySoftMax].into_iter().find(|l| Some(l.catboost_name()) == loss),
+        loss: Loss::ALL.into_iter().find(|l| Some(l.catboost_name()) == loss),
     })
 }
 
@@ -271,7 +241,9 @@ fn decode_tree(tree: TreeEntry, binary: &[Split]) -> Result<Tree, String> {
                 format!("`split_index` is {index}, but the features list {} splits", binary.len())
             })?;
             let agrees = match split {
-                Split::Above { border, .. } => entry.border.is_none_or(|found| found as f32 == border),
+                Split::Above { border, .. } | Split::Ctr { border, .. } => {
+                    entry.border.is_none_or(|found| found as f32 == border)
+                }
                 Split::Is { value, .. } => entry.value.is_none_or(|found| found as u32 == value),
             };
             if agrees {
@@ -282,8 +254,7 @@ fn decode_tree(tree: TreeEntry, binary: &[Split]) -> Result<Tree, String> {
         })
         .collect();
     let splits = splits?;
-    let n_leaves = u32::try_from(splits.len()).ok().and_then(|depth| 1usize.checked_shl(depth));
-    if splits.len() > 16 || n_leaves != Some(tree.leaf_values.len()) {
+    if splits.len() > MAX_DEPTH || tree.leaf_values.len() != 1 << splits.len() {
         return Err(format!("{} splits, but {} leaf values", splits.len(), tree.leaf_values.len()));
     }
     let mut leaf_weights = tree.leaf_weights;
@@ -336,6 +307,7 @@ mod tests {
                 },
                 Tree { splits: vec![], leaf_values: vec![0.25], leaf_weights: vec![8.0] },
             ],
+            ctrs: vec![],
             scale: 1.0,
             bias: -3.5,
             loss: Some(Loss::Logloss),
@@ -382,8 +354,8 @@ mod tests {
         file.oblivious_trees[1].leaf_values.pop();
         assert_eq!(decode(file).unwrap_err(), "tree 1: 0 splits, but 0 leaf values");
         let mut file = encode(&model());
-        file.features_info.ctrs.push(Value::Null);
-        assert!(decode(file).unwrap_err().contains("target statistics"));
+        file.model_info["recsys_format_version"] = "9".into();
+        assert!(decode(file).unwrap_err().contains("this program reads \"1\""));
     }
 
     #[test]

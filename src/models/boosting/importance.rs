@@ -2,7 +2,8 @@
 //!
 //! For two leaves that differ only in one split, with values v₁, v₂ and training rows c₁, c₂, a change
 //! of the answer moves the prediction by (v₁ − m)² c₁ + (v₂ − m)² c₂ = (v₁ − v₂)² c₁c₂ / (c₁ + c₂), where m
-//! is their weighted mean. Summed over pairs, levels and trees per feature and scaled to 100 in all.
+//! is their weighted mean. Summed over pairs, levels and trees per feature and scaled to 100 in all;
+//! a combination of features shares out evenly.
 
 use super::model::BoostedTrees;
 
@@ -17,8 +18,11 @@ impl BoostedTrees {
                     let (low_weight, high_weight) = (tree.leaf_weights[low], tree.leaf_weights[high]);
                     if low_weight + high_weight > 0.0 {
                         let change = tree.leaf_values[low] - tree.leaf_values[high];
-                        importances[split.feature()] +=
-                            change * change * low_weight * high_weight / (low_weight + high_weight);
+                        let value = change * change * low_weight * high_weight / (low_weight + high_weight);
+                        let features = self.features_of(*split);
+                        for &feature in &features {
+                            importances[feature] += value / features.len() as f64;
+                        }
                     }
                 }
             }

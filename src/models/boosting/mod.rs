@@ -10,9 +10,14 @@
 //! |---|---|
 //! | [`features`] | columns of numbers and categories |
 //! | [`quantize`] | values as bins of one byte |
-//! | [`loss`] | `Logloss`, `QuerySoftMax` |
-//! | [`tree`] | growing one tree from histograms |
-//! | [`model`] | the fitted model and its scores |
+//! | [`loss`] | `Logloss`, `QuerySoftMax`, `LambdaMart` |
+//! | [`sampling`] | the rows and features that a tree is grown on |
+//! | [`tree`] | growing one tree |
+//! | [`histogram`] | sums of derivatives per bin, the inner loop |
+//! | [`ordered_ctr`] | target statistics of categories, for training |
+//! | [`ctr`] | the same in a model |
+//! | [`model`] | the fitted model |
+//! | [`score`] | its scores |
 //! | [`importance`] | how much each feature matters |
 //! | [`cityhash`] | how a category becomes a number |
 //!
@@ -22,11 +27,20 @@
 //! gradient boosting machine*, Annals of Statistics 29 (2001).
 
 pub mod cityhash;
+pub mod ctr;
+mod exp;
 pub mod features;
+mod fold;
+mod histogram;
 pub mod importance;
+mod lambda_mart;
+mod lookup;
 pub mod loss;
 pub mod model;
+mod ordered_ctr;
 pub mod quantize;
+pub mod sampling;
+pub mod score;
 mod tree;
 
 #[cfg(test)]
@@ -35,19 +49,24 @@ mod tests;
 use std::ops::{ControlFlow, Range};
 
 use miette::Diagnostic;
-use rand::{RngExt, SeedableRng};
-use rand_pcg::Pcg64Mcg;
 use rayon::prelude::*;
 use thiserror::Error;
 
 pub use cityhash::category_hash;
+pub use ctr::{Ctr, CtrKind, CtrTable};
 pub use features::{CategoryNames, Feature, Features, Values};
 pub use loss::Loss;
 pub use model::{BoostedTrees, FeatureInfo, FeatureKind, Missing, Split, Tree};
+pub use sampling::BootstrapType;
+pub use score::Scorer;
 
-use loss::CHUNK;
-use quantize::{Binned, Bins};
+use fold::{Fold, leaf_sums};
+use quantize::{Bins, MAX_LEVELS};
+use sampling::{Draw, draw_features, mix};
 use tree::{BinSplit, Grower};
+
+/// Largest number of levels: leaf numbers are bytes.
+pub const MAX_DEPTH: usize = 8;
 
 /// Parameters of training, by CatBoost's names.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,11 +83,15 @@ pub struct Boosting {
     pub l2_leaf_reg: f64,
     /// Borders per number, 1 to 254.
     pub border_count: usize,
-    /// Categories of a feature that get a split of their own, the most frequent first, up to 255; the
-    /// others are told apart by other features only.
+    /// Features with at most so many categories, 1 to 255, have a split for each; the others are described
+    /// by ordered target statistics.
     pub one_hot_max_size: usize,
-    /// Share of the rows that a tree is grown on, drawn anew for each tree; leaves take all rows.
+    /// How the rows of a tree are drawn, anew for each tree; leaves take all rows.
+    pub bootstrap_type: BootstrapType,
+    /// Share of the rows that a tree is grown on, for `Bernoulli`.
     pub subsample: f64,
+    /// How unequal the weights of rows are, for `Bayesian`; 0 makes them all 1.
+    pub bagging_temperature: f64,
     /// Share of the features that a tree may use, drawn anew for each tree.
     pub rsm: f64,
     /// Stop when the validation loss has not fallen for so many iterations, and keep the best.
@@ -87,7 +110,9 @@ impl Default for Boosting {
             l2_leaf_reg: 3.0,
             border_count: 254,
             one_hot_max_size: 255,
+            bootstrap_type: BootstrapType::Bernoulli,
             subsample: 0.8,
+            bagging_temperature: 1.0,
             rsm: 0.5,
             early_stopping_rounds: 30,
             seed: 0,
@@ -138,6 +163,10 @@ pub enum BoostingError {
         /// Positives among them.
         positives: usize,
     },
+    /// Trees to begin with that do not fit.
+    #[error("a tree to begin with asks about target statistics")]
+    #[diagnostic(help("begin with trees that ask about numbers and one-hot categories only"))]
+    StartAsksCtr,
     /// The caller said so.
     #[error("training was stopped before it was done")]
     #[diagnostic(help("run again to train to the end"))]
@@ -167,30 +196,39 @@ impl Boosting {
         if positives == 0 || positives == rows {
             return Err(BoostingError::OneClass { rows, positives });
         }
+        if start.iter().flat_map(|tree| &tree.splits).any(|split| matches!(split, Split::Ctr { .. })) {
+            return Err(BoostingError::StartAsksCtr);
+        }
         let columns = train.features.columns();
-        let bins: Vec<Bins> = columns
+        let one_hot_max_size = self.one_hot_max_size.min(MAX_LEVELS);
+        let ctrs = ordered_ctr::fit(train, one_hot_max_size, self.loss_function, self.seed);
+        let mut bins: Vec<Bins> = columns
             .par_iter()
-            .map(|column| Bins::fit(&column.values, self.border_count, self.one_hot_max_size))
+            .map(|column| Bins::fit(&column.values, self.border_count, one_hot_max_size))
             .collect();
         let mut model = self.untrained(start, columns, &bins);
-        let mut train = Fold::new(train, &bins, &model);
+        bins.extend(ctrs.iter().map(|ctr| ctr.bins.clone()));
+        let of_validation =
+            validation.map_or_else(Vec::new, |samples| ordered_ctr::apply(&ctrs, &samples.features));
+        let (ctrs, of_train): (Vec<Ctr>, Vec<Vec<u8>>) =
+            ctrs.into_iter().map(|ctr| (ctr.ctr, ctr.column)).unzip();
+        let mut train = Fold::new(train, &bins, &model, of_train);
         model.bias = self.loss_function.best_constant(&train.scores, &train.samples.labels);
         train.scores.iter_mut().for_each(|score| *score += model.bias);
-        let mut validation = validation.map(|samples| Fold::new(samples, &bins, &model));
+        let mut validation = validation.map(|samples| Fold::new(samples, &bins, &model, of_validation));
+        let n_features = columns.len();
         let usable: Vec<usize> = (0..bins.len()).filter(|&feature| bins[feature].count() > 1).collect();
 
+        let mut derivatives = vec![[0.0; 2]; rows];
+        train.evaluate(self.loss_function, &mut derivatives);
+        let binned = train.binned.clone();
+        let mut grower = Grower::new(&binned, &bins, self.depth.clamp(1, MAX_DEPTH), self.l2_leaf_reg);
         let mut trees = Vec::new();
         let mut history: Vec<Iteration> = Vec::new();
         let mut best = (f64::INFINITY, 0);
         while trees.len() < self.iterations {
-            let seed = mix(self.seed, trees.len() as u64);
-            let rows = self.draw_rows(rows, seed);
-            let features = self.draw_features(&usable, &mut Pcg64Mcg::seed_from_u64(seed));
-            let derivatives =
-                self.loss_function.derivatives(&train.scores, &train.samples.labels, &train.samples.groups);
-            let grower =
-                Grower { binned: &train.binned, bins: &bins, depth: self.depth, l2: self.l2_leaf_reg };
-            let splits = grower.grow(&derivatives, rows, &features);
+            let draw = self.draw(trees.len());
+            let splits = grower.grow(&derivatives, draw, &draw_features(&usable, self.rsm, draw.seed));
             if splits.is_empty() {
                 break;
             }
@@ -198,13 +236,13 @@ impl Boosting {
             let sums = leaf_sums(&leaves, &derivatives, 1 << splits.len());
             let leaf_values: Vec<f64> = sums.iter().map(|&sums| self.leaf_value(sums)).collect();
             train.advance(&leaves, &leaf_values);
-            let loss = train.loss(self.loss_function);
+            let loss = train.evaluate(self.loss_function, &mut derivatives);
             let validation_loss = validation.as_mut().map(|fold| {
                 fold.advance(&fold.binned.leaves(&splits), &leaf_values);
                 fold.loss(self.loss_function)
             });
             trees.push(Tree {
-                splits: splits.iter().map(|split| real_split(split, &bins)).collect(),
+                splits: splits.iter().map(|split| real_split(split, &bins, n_features)).collect(),
                 leaf_values,
                 leaf_weights: sums.iter().map(|&[_, _, rows]| rows).collect(),
             });
@@ -225,6 +263,7 @@ impl Boosting {
             trees.truncate(best.1);
         }
         model.trees.append(&mut trees);
+        model.keep_ctrs(ctrs);
         Ok(Fitted { model, iterations: history })
     }
 
@@ -241,7 +280,14 @@ impl Boosting {
             },
         });
         let loss = Some(self.loss_function);
-        BoostedTrees { features: features.collect(), trees: start.to_vec(), scale: 1.0, bias: 0.0, loss }
+        BoostedTrees {
+            features: features.collect(),
+            ctrs: Vec::new(),
+            trees: start.to_vec(),
+            scale: 1.0,
+            bias: 0.0,
+            loss,
+        }
     }
 
     /// −η·G/(H + λ).
@@ -250,109 +296,37 @@ impl Boosting {
         if curvature > 0.0 { -self.learning_rate * g / curvature } else { 0.0 }
     }
 
-    /// The rows that a tree is grown on, in chunks that draw on their own.
-    fn draw_rows(&self, n_rows: usize, seed: u64) -> Vec<Vec<u32>> {
-        let n_rows = u32::try_from(n_rows).expect("training rows are capped far below 2^32");
-        let chunks = (0..n_rows.div_ceil(CHUNK as u32)).into_par_iter();
-        let draw = chunks.map(|chunk| {
-            let rows = chunk * CHUNK as u32..n_rows.min((chunk + 1) * CHUNK as u32);
-            if self.subsample >= 1.0 {
-                return rows.collect();
-            }
-            let mut rng = Pcg64Mcg::seed_from_u64(mix(seed, u64::from(chunk)));
-            rows.filter(|_| rng.random_bool(self.subsample)).collect()
-        });
-        draw.collect()
-    }
-
-    fn draw_features(&self, usable: &[usize], rng: &mut Pcg64Mcg) -> Vec<usize> {
-        let wanted = (self.rsm * usable.len() as f64).ceil().max(1.0) as usize;
-        let mut features = usable.to_vec();
-        for drawn in 0..wanted.min(features.len()) {
-            let other = rng.random_range(drawn..features.len());
-            features.swap(drawn, other);
-        }
-        features.truncate(wanted);
-        features.sort_unstable();
-        features
-    }
-}
-
-/// A seed for each of many draws.
-fn mix(seed: u64, draw: u64) -> u64 {
-    seed ^ (draw + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-/// Rows with their bins and present scores.
-struct Fold<'a> {
-    samples: &'a Samples,
-    binned: Binned,
-    scores: Vec<f64>,
-}
-
-impl<'a> Fold<'a> {
-    fn new(samples: &'a Samples, bins: &[Bins], model: &BoostedTrees) -> Self {
-        let scores = model.score(&samples.features).expect("all rows have the features of the training rows");
-        Self { samples, scores, binned: Binned::new(&samples.features, bins) }
-    }
-
-    fn advance(&mut self, leaves: &[u8], leaf_values: &[f64]) {
-        let rows = self.scores.par_chunks_mut(CHUNK).zip(leaves.par_chunks(CHUNK));
-        rows.for_each(|(scores, leaves)| {
-            for (score, &leaf) in scores.iter_mut().zip(leaves) {
-                *score += leaf_values[usize::from(leaf)];
-            }
-        });
-    }
-
-    fn loss(&self, loss: Loss) -> f64 {
-        loss.value(&self.scores, &self.samples.labels, &self.samples.groups)
-    }
-}
-
-impl Binned {
-    /// The leaf of every row.
-    fn leaves(&self, splits: &[BinSplit]) -> Vec<u8> {
-        let mut leaves = vec![0u8; self.n_rows];
-        leaves.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, leaves)| {
-            for (bit, split) in splits.iter().enumerate() {
-                let column = &self.columns[split.feature][chunk * CHUNK..];
-                for (leaf, &bin) in leaves.iter_mut().zip(column) {
-                    *leaf |= u8::from(split.holds(bin)) << bit;
-                }
-            }
-        });
-        leaves
-    }
-}
-
-/// G, H and the number of rows of each leaf, added chunk by chunk in the order of the rows.
-fn leaf_sums(leaves: &[u8], derivatives: &[[f32; 2]], n_leaves: usize) -> Vec<[f64; 3]> {
-    let chunks = leaves.par_chunks(CHUNK).zip(derivatives.par_chunks(CHUNK));
-    let parts: Vec<Vec<[f64; 3]>> = chunks
-        .map(|(leaves, derivatives)| {
-            let mut sums = vec![[0.0; 3]; n_leaves];
-            for (&leaf, &[g, h]) in leaves.iter().zip(derivatives) {
-                let sum = &mut sums[usize::from(leaf)];
-                *sum = [sum[0] + f64::from(g), sum[1] + f64::from(h), sum[2] + 1.0];
-            }
-            sums
-        })
-        .collect();
-    let mut sums = vec![[0.0; 3]; n_leaves];
-    for part in parts {
-        for (sum, part) in sums.iter_mut().zip(part) {
-            *sum = [sum[0] + part[0], sum[1] + part[1], sum[2] + part[2]];
+    fn draw(&self, tree: usize) -> Draw {
+        Draw {
+            bootstrap_type: self.bootstrap_type,
+            subsample: self.subsample,
+            bagging_temperature: self.bagging_temperature,
+            seed: mix(self.seed, tree as u64),
         }
     }
-    sums
 }
 
-/// A split by values instead of bins.
-fn real_split(split: &BinSplit, bins: &[Bins]) -> Split {
-    let bin = usize::from(split.bin);
-    match &bins[split.feature] {
-        Bins::Borders(borders) => Split::Above { feature: split.feature, border: borders[bin] },
-        Bins::Levels(levels) => Split::Is { feature: split.feature, value: levels[bin - 1] },
+impl BoostedTrees {
+    /// Takes the CTRs that splits ask about, and numbers the splits anew.
+    fn keep_ctrs(&mut self, ctrs: Vec<Ctr>) {
+        let mut numbers = vec![None; ctrs.len()];
+        for split in self.trees.iter_mut().flat_map(|tree| &mut tree.splits) {
+            if let Split::Ctr { ctr, .. } = split {
+                *ctr = *numbers[*ctr].get_or_insert_with(|| {
+                    self.ctrs.push(ctrs[*ctr].clone());
+                    self.ctrs.len() - 1
+                });
+            }
+        }
+    }
+}
+
+/// A split by values instead of bins; columns after the features are CTRs.
+fn real_split(split: &BinSplit, bins: &[Bins], n_features: usize) -> Split {
+    let (feature, bin) = (split.feature, usize::from(split.bin));
+    match &bins[feature] {
+        Bins::Borders(borders) if feature < n_features => Split::Above { feature, border: borders[bin] },
+        Bins::Borders(borders) => Split::Ctr { ctr: feature - n_features, border: borders[bin] },
+        Bins::Levels(levels) => Split::Is { feature, value: levels[bin - 1] },
     }
 }

@@ -1,24 +1,23 @@
-//! The fitted model: oblivious trees and how they score rows.
+//! The fitted model: oblivious trees.
 //!
 //! All leaves of one depth share a split, so a tree of depth d is d comparisons that make the d bits
-//! of a leaf number, lowest bit first. Scoring walks blocks of rows: each comparison is one pass over
-//! a column slice that the compiler turns into vector instructions.
+//! of a leaf number, lowest bit first. [`score`](super::score) has the kernel.
 
 use miette::Diagnostic;
-use rayon::prelude::*;
 use thiserror::Error;
 
+use super::ctr::Ctr;
 use super::features::{CategoryNames, Feature, Features, Values};
 use super::loss::Loss;
-
-/// Rows scored together: their columns stay in the cache.
-const BLOCK: usize = 512;
+use super::score::Scorer;
 
 /// A fitted model; scores are `scale · Σ leaves + bias`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BoostedTrees {
     /// The features it was trained on, in the order of the columns.
     pub features: Vec<FeatureInfo>,
+    /// The target statistics that splits ask about.
+    pub ctrs: Vec<Ctr>,
     /// The trees.
     pub trees: Vec<Tree>,
     /// Multiplies the sum of the leaves.
@@ -86,15 +85,13 @@ pub enum Split {
         /// The hash of the category.
         value: u32,
     },
-}
-
-impl Split {
-    /// The column that is asked about.
-    pub fn feature(self) -> usize {
-        match self {
-            Self::Above { feature, .. } | Self::Is { feature, .. } => feature,
-        }
-    }
+    /// Whether a target statistic is above a border.
+    Ctr {
+        /// Which of the model's CTRs.
+        ctr: usize,
+        /// The border.
+        border: f32,
+    },
 }
 
 /// The data does not have the features of the model.
@@ -113,47 +110,25 @@ impl BoostedTrees {
     /// # Errors
     /// When the features are not those of the model.
     pub fn score(&self, features: &Features) -> Result<Vec<f64>, FeatureMismatch> {
-        self.check(features)?;
-        let mut scores = vec![0.0; features.n_rows()];
-        scores
-            .par_chunks_mut(BLOCK)
-            .enumerate()
-            .for_each(|(block, scores)| self.score_block(features, block * BLOCK, scores));
-        Ok(scores)
+        Scorer::new(self).score(features)
     }
 
-    fn score_block(&self, features: &Features, start: usize, scores: &mut [f64]) {
-        let mut leaves = [0u16; BLOCK];
-        let leaves = &mut leaves[..scores.len()];
-        let end = start + scores.len();
-        for tree in &self.trees {
-            leaves.fill(0);
-            for (bit, &split) in tree.splits.iter().enumerate() {
-                match (split, &features.columns()[split.feature()].values) {
-                    (Split::Above { feature, border }, Values::Real(values)) => {
-                        let high = matches!(self.features[feature].kind, FeatureKind::Real(Missing::High));
-                        for (leaf, &value) in leaves.iter_mut().zip(&values[start..end]) {
-                            *leaf |= u16::from(value > border || (high && value.is_nan())) << bit;
-                        }
-                    }
-                    (Split::Is { value, .. }, Values::Category { hashes, .. }) => {
-                        for (leaf, &hash) in leaves.iter_mut().zip(&hashes[start..end]) {
-                            *leaf |= u16::from(hash == value) << bit;
-                        }
-                    }
-                    _ => unreachable!("kinds of features were checked before scoring"),
-                }
+    /// The columns that a split asks about.
+    pub fn features_of(&self, split: Split) -> Vec<usize> {
+        match split {
+            Split::Above { feature, .. } | Split::Is { feature, .. } => vec![feature],
+            Split::Ctr { ctr, .. } => {
+                let mut features: Vec<usize> =
+                    self.ctrs[ctr].projection.iter().map(|element| element.feature()).collect();
+                features.sort_unstable();
+                features.dedup();
+                features
             }
-            for (score, &leaf) in scores.iter_mut().zip(&*leaves) {
-                *score += tree.leaf_values[usize::from(leaf)];
-            }
-        }
-        for score in scores {
-            *score = self.scale * *score + self.bias;
         }
     }
 
-    fn check(&self, features: &Features) -> Result<(), FeatureMismatch> {
+    /// Whether the data has the features of the model.
+    pub(super) fn check(&self, features: &Features) -> Result<(), FeatureMismatch> {
         let columns = features.columns();
         for position in 0..self.features.len().max(columns.len()) {
             let expected = self.features.get(position);

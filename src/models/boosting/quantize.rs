@@ -2,17 +2,21 @@
 //!
 //! A number x falls into bin `#{borders b : x > b}`, so "bin > j" is the split "x > border j". A missing
 //! value falls into bin 0, below every border; where values are missing, the first border is the
-//! least f32, so that "missing or not" is a split of its own (CatBoost's `nan_mode: Min`). A category
-//! among the most frequent ones has its own bin from 1 on; all others share bin 0, which no split names.
+//! least f32, so that "missing or not" is a split of its own (CatBoost's `nan_mode: Min`). A category has
+//! its own bin from 1 on, unless there are too many; bin 0, which no split names, is for unseen ones.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 
+use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use super::features::{Features, Values};
 
 /// The largest number of borders: with bin 0 it fills 255 of the 256 values of a byte.
 pub const MAX_BORDERS: usize = 254;
+
+/// The largest number of one-hot categories: bin 0 is for unseen ones.
+pub const MAX_LEVELS: usize = 255;
 
 /// Rows that are looked at to place borders.
 const BORDER_SAMPLE: usize = 200_000;
@@ -39,7 +43,7 @@ impl Bins {
     pub fn fit(values: &Values, max_borders: usize, max_levels: usize) -> Self {
         match values {
             Values::Real(values) => Self::Borders(borders(values, max_borders.min(MAX_BORDERS))),
-            Values::Category { hashes, .. } => Self::Levels(levels(hashes, max_levels.min(MAX_BORDERS + 1))),
+            Values::Category { hashes, .. } => Self::Levels(levels(hashes, max_levels.min(MAX_LEVELS))),
         }
     }
 
@@ -47,12 +51,19 @@ impl Bins {
     pub fn apply(&self, values: &Values) -> Vec<u8> {
         match (self, values) {
             (Self::Borders(borders), Values::Real(values)) => {
-                values.iter().map(|&value| borders.partition_point(|&border| value > border) as u8).collect()
+                let mut padded = [f32::INFINITY; 256];
+                padded[..borders.len()].copy_from_slice(borders);
+                let mut bins = vec![0; values.len()];
+                ranks(&padded, values, &mut bins);
+                bins
             }
             (Self::Levels(levels), Values::Category { hashes, .. }) => {
-                let bins: HashMap<u32, u8> =
-                    levels.iter().zip(1..).map(|(&level, bin)| (level, bin)).collect();
-                hashes.iter().map(|hash| bins.get(hash).copied().unwrap_or(0)).collect()
+                let mut padded = [u32::MAX; 256];
+                padded[..levels.len()].copy_from_slice(levels);
+                let mut bins = vec![0; hashes.len()];
+                ranks(&padded, hashes, &mut bins);
+                mark_known(levels, hashes, &mut bins);
+                bins
             }
             _ => unreachable!("bins are applied to features of the kind they were placed on"),
         }
@@ -70,11 +81,60 @@ pub struct Binned {
 impl Binned {
     /// Bins every feature.
     pub fn new(features: &Features, bins: &[Bins]) -> Self {
-        let columns = features.columns().par_iter().zip(bins);
+        let columns = features.columns().par_iter().zip(&bins[..features.columns().len()]);
         Self {
             columns: columns.map(|(feature, bins)| bins.apply(&feature.values)).collect(),
             n_rows: features.n_rows(),
         }
+    }
+}
+
+/// Values that are ranked side by side, so that no step waits for another.
+const LANES: usize = 16;
+
+/// How many thresholds are below each value, by halving without branches; the last of the thresholds,
+/// which rise, is never below.
+pub(super) fn ranks<T: PartialOrd + Copy>(thresholds: &[T; 256], values: &[T], ranks: &mut [u8]) {
+    Arch::new().dispatch(Ranks { thresholds, values, ranks });
+}
+
+struct Ranks<'a, T> {
+    thresholds: &'a [T; 256],
+    values: &'a [T],
+    ranks: &'a mut [u8],
+}
+
+impl<T: PartialOrd + Copy> NullaryFnOnce for Ranks<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let (values, last_values) = self.values.as_chunks::<LANES>();
+        let (ranks, last_ranks) = self.ranks.as_chunks_mut::<LANES>();
+        for (ranks, values) in ranks.iter_mut().zip(values) {
+            *ranks = rank(self.thresholds, values);
+        }
+        for (rank_of, &value) in last_ranks.iter_mut().zip(last_values) {
+            [*rank_of] = rank(self.thresholds, &[value]);
+        }
+    }
+}
+
+#[inline(always)]
+fn rank<T: PartialOrd + Copy, const N: usize>(thresholds: &[T; 256], values: &[T; N]) -> [u8; N] {
+    let mut below = [0u32; N];
+    for half in [128, 64, 32, 16, 8, 4, 2, 1] {
+        for (below, value) in below.iter_mut().zip(values) {
+            *below += u32::from(*value > thresholds[(*below + half - 1) as usize & 255]) * half;
+        }
+    }
+    below.map(|below| below as u8)
+}
+
+/// From ranks among at most 255 levels to bins: 1 + rank where the hash is that level, else 0.
+pub(super) fn mark_known(levels: &[u32], hashes: &[u32], ranks: &mut [u8]) {
+    for (rank, hash) in ranks.iter_mut().zip(hashes) {
+        *rank = if levels.get(usize::from(*rank)) == Some(hash) { *rank + 1 } else { 0 };
     }
 }
 
@@ -117,17 +177,17 @@ fn between(low: f32, high: f32) -> f32 {
     middle.clamp(f32::MIN, f32::MAX)
 }
 
-/// The `max_levels` most frequent hashes, rising.
+/// The hashes, rising; none when there are more than `max_levels`.
 fn levels(hashes: &[u32], max_levels: usize) -> Vec<u32> {
-    let mut counts: HashMap<u32, usize> = HashMap::new();
+    let mut levels = BTreeSet::new();
+    let mut last = None;
     for &hash in hashes {
-        *counts.entry(hash).or_default() += 1;
+        if last != Some(hash) && levels.insert(hash) && levels.len() > max_levels {
+            return Vec::new();
+        }
+        last = Some(hash);
     }
-    let mut levels: Vec<(usize, u32)> = counts.into_iter().map(|(hash, count)| (count, hash)).collect();
-    levels.sort_unstable_by_key(|&(count, hash)| (std::cmp::Reverse(count), hash));
-    let mut levels: Vec<u32> = levels.into_iter().take(max_levels).map(|(_, hash)| hash).collect();
-    levels.sort_unstable();
-    levels
+    levels.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -166,12 +226,13 @@ mod tests {
     }
 
     #[test]
-    fn rare_categories_share_the_bin_that_no_split_names() {
+    fn too_many_categories_have_no_bins() {
         let values =
             Values::Category { hashes: vec![7, 7, 9, 9, 3, 5, 5, 5], names: CategoryNames::default() };
-        let bins = Bins::fit(&values, 254, 3);
-        assert_eq!(bins, Bins::Levels(vec![5, 7, 9]));
-        assert_eq!(bins.apply(&values), [2, 2, 3, 3, 0, 1, 1, 1]);
+        let bins = Bins::fit(&values, 254, 4);
+        assert_eq!(bins, Bins::Levels(vec![3, 5, 7, 9]));
+        assert_eq!(bins.apply(&values), [3, 3, 4, 4, 1, 2, 2, 2]);
+        assert_eq!(Bins::fit(&values, 254, 3), Bins::Levels(vec![]));
     }
 
     use super::super::features::CategoryNames;

@@ -76,17 +76,151 @@ fn it_learns_an_xor_a_missing_value_and_a_category() {
     }
 }
 
+/// The same rows and an artist out of 2,000, every third of whom is liked, too many for one-hot.
+fn with_artists(n_rows: usize, seed: u64) -> Samples {
+    let mut samples = samples(n_rows, seed);
+    let mut rng = Pcg64Mcg::seed_from_u64(seed + 1000);
+    let artists: Vec<u32> = (0..n_rows).map(|_| rng.random_range(0..2_000u32)).collect();
+    for (label, artist) in samples.labels.iter_mut().zip(&artists) {
+        *label = f32::from(u8::from(*label > 0.0 && (artist % 3 == 0 || rng.random_bool(0.2))));
+    }
+    let hashes = artists.iter().map(|artist| category_hash(&artist.to_string())).collect();
+    let mut columns = samples.features.columns().to_vec();
+    columns.push(Feature {
+        name: "artist".to_owned(),
+        values: Values::Category { hashes, names: Arc::default() },
+    });
+    samples.features = Features::new(columns);
+    samples
+}
+
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    let train = samples(40_000, 3);
-    let boosting = Boosting { depth: 5, iterations: 10, rsm: 0.7, subsample: 0.6, ..Boosting::default() };
-    let fit = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| boosting.fit(&[], &train, Some(&samples(5_000, 4)), go_on).unwrap())
+    let (train, validation) = (with_artists(40_000, 3), with_artists(5_000, 4));
+    let bootstraps = [BootstrapType::Bernoulli, BootstrapType::Bayesian, BootstrapType::No];
+    for (loss_function, bootstrap_type) in Loss::ALL.into_iter().zip(bootstraps) {
+        let boosting = Boosting {
+            loss_function,
+            bootstrap_type,
+            depth: 5,
+            iterations: 6,
+            rsm: 0.7,
+            subsample: 0.6,
+            ..Boosting::default()
+        };
+        let fit = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| boosting.fit(&[], &train, Some(&validation), go_on).unwrap())
+        };
+        let one = fit(1);
+        for threads in [2, 3] {
+            let more = fit(threads);
+            assert_eq!(one.model, more.model, "{loss_function:?}, {threads} threads");
+            assert_eq!(one.iterations, more.iterations);
+        }
+        let other = Boosting { seed: 1, ..boosting.clone() }.fit(&[], &train, None, go_on).unwrap();
+        assert_ne!(one.model.trees, other.model.trees);
+    }
+}
+
+#[test]
+fn target_statistics_tell_many_categories_apart() {
+    let (train, test) = (with_artists(60_000, 10), with_artists(20_000, 11));
+    let fit = |train: &Samples| {
+        let boosting = Boosting { iterations: 60, learning_rate: 0.3, rsm: 1.0, ..Boosting::default() };
+        boosting.fit(&[], train, None, go_on).unwrap().model
     };
-    let (one, three) = (fit(1), fit(3));
-    assert_eq!(one.model, three.model);
-    assert_eq!(one.iterations, three.iterations);
+    let loss = |model: &BoostedTrees, test: &Samples| {
+        Loss::Logloss.value(&model.score(&test.features).unwrap(), &test.labels, &test.groups)
+    };
+    let without = |samples: &Samples| {
+        let columns = samples.features.columns();
+        Samples { features: Features::new(columns[..columns.len() - 1].to_vec()), ..samples.clone() }
+    };
+    let model = fit(&train);
+    assert!(model.ctrs.iter().any(|ctr| ctr.kind == CtrKind::Borders));
+    let (with, without) = (loss(&model, &test), loss(&fit(&without(&train)), &without(&test)));
+    assert!(with < 0.9 * without, "{with} with artists, {without} without");
+    // Statistics over all rows would look better on the training rows than anywhere else.
+    let on_train = loss(&model, &train);
+    assert!(with - on_train < 0.1 * with, "{on_train} in training, {with} on others");
+    let artists = model.features.len() - 1;
+    assert!(model.importances()[artists] > 10.0);
+}
+
+#[test]
+fn categories_unseen_in_training_have_a_score() {
+    let train = with_artists(20_000, 12);
+    let boosting = Boosting { iterations: 30, ..Boosting::default() };
+    let model = boosting.fit(&[], &train, None, go_on).unwrap().model;
+    let unseen = |name: &str| {
+        let columns = train.features.columns().iter().cloned().map(|mut column| {
+            if let (true, Values::Category { hashes, .. }) = (column.name == name, &mut column.values) {
+                hashes.fill(category_hash("never seen"));
+            }
+            column
+        });
+        model.score(&Features::new(columns.collect())).unwrap()
+    };
+    let seen = model.score(&train.features).unwrap();
+    for scores in [unseen("genre"), unseen("artist")] {
+        assert!(scores.iter().all(|score| score.is_finite()));
+        assert_ne!(scores, seen);
+    }
+}
+
+#[test]
+fn lambda_mart_raises_ndcg() {
+    let (train, test) = (samples(20_000, 13), samples(5_000, 14));
+    let boosting = Boosting {
+        loss_function: Loss::LambdaMart,
+        iterations: 60,
+        learning_rate: 0.3,
+        ..Boosting::default()
+    };
+    let model = boosting.fit(&[], &train, None, go_on).unwrap().model;
+    let loss = |scores: &[f64]| Loss::LambdaMart.value(scores, &test.labels, &test.groups);
+    let (constant, learnt) = (loss(&vec![0.0; 5_000]), loss(&model.score(&test.features).unwrap()));
+    assert!(learnt < 0.8 * constant, "{learnt} against {constant}");
+}
+
+#[test]
+fn groups_of_one_row_teach_grouped_losses_nothing() {
+    let mut train = samples(500, 15);
+    train.groups = (0..500).map(|row| row..row + 1).collect();
+    for loss_function in [Loss::QuerySoftMax, Loss::LambdaMart] {
+        let boosting = Boosting { loss_function, ..Boosting::default() };
+        let model = boosting.fit(&[], &train, None, go_on).unwrap().model;
+        assert!(model.trees.is_empty());
+        assert_eq!(model.score(&train.features).unwrap(), vec![0.0; 500]);
+    }
+    let model =
+        Boosting { iterations: 5, ..Boosting::default() }.fit(&[], &train, None, go_on).unwrap().model;
+    assert_eq!(model.trees.len(), 5);
+}
+
+#[test]
+fn parameters_out_of_range_are_brought_back() {
+    let train = with_artists(3_000, 16);
+    let wild = Boosting {
+        iterations: 2,
+        depth: 99,
+        one_hot_max_size: 9_999,
+        border_count: 9_999,
+        ..Boosting::default()
+    };
+    let tame = Boosting { depth: 8, one_hot_max_size: 255, border_count: 254, ..wild.clone() };
+    let fit = |boosting: &Boosting| boosting.fit(&[], &train, None, go_on).unwrap().model;
+    assert_eq!(fit(&wild), fit(&tame));
+    assert_eq!(fit(&Boosting { depth: 0, ..wild }).trees[0].splits.len(), 1);
+}
+
+#[test]
+fn trees_to_begin_with_may_not_ask_about_statistics() {
+    let split = Split::Ctr { ctr: 0, border: 0.5 };
+    let start = [Tree { splits: vec![split], leaf_values: vec![0.0; 2], leaf_weights: vec![0.0; 2] }];
+    let error = Boosting::default().fit(&start, &samples(100, 17), None, go_on).unwrap_err();
+    assert!(matches!(error, BoostingError::StartAsksCtr));
 }
 
 #[test]

@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark talks to its driver")]
 
 mod als;
+mod boosting;
 mod bpr;
 mod clock;
 mod fold_in;
@@ -25,6 +26,7 @@ type Work = fn(&Options);
 /// What can be raced or measured, by name.
 const TASKS: &[(&str, Work)] = &[
     ("als", als::race),
+    ("boosting", boosting::race),
     ("bpr", bpr::race),
     ("fold-in", fold_in::race),
     ("gowalla", gowalla::measure),
