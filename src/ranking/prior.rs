@@ -3,7 +3,7 @@
 //! Trees that start from nothing need many rows to relearn the fine order that a base model has found,
 //! and with few rows they blur it. So the first trees are given, not grown: for each base model m a
 //! staircase β_m · ln(rank_m), and γ_m where m did not propose the item. β and γ are fitted to the labels
-//! (a conditional logit for `QuerySoftMax`, a logistic regression for `Logloss`); boosting then learns what
+//! (a logistic regression for `Logloss`, a conditional logit for losses of groups); boosting then learns what
 //! the base models did not know.
 //!
 //! # Source
@@ -166,7 +166,8 @@ mod tests {
         for loss in [Loss::QuerySoftMax, Loss::Logloss] {
             let trees = trees(&["a".to_owned(), "b".to_owned()], &samples, loss);
             let features = vec![info("a_rank"), info("b_rank")];
-            let model = BoostedTrees { features, trees, scale: 1.0, bias: 0.0, loss: Some(loss) };
+            let model =
+                BoostedTrees { features, ctrs: Vec::new(), trees, scale: 1.0, bias: 0.0, loss: Some(loss) };
             let scores = model.score(&samples.features).unwrap();
             assert!(scores.iter().all(|score| score.is_finite()));
             // The chance falls as 1/rank, so the score falls as −ln(rank), log-odds a little faster.

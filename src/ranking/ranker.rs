@@ -24,11 +24,65 @@ const ENOUGH_POSITIVES: usize = 5_000;
 /// Lists are compared up to this rank.
 const NDCG_AT: usize = 10;
 
+/// What grows the trees of a ranker.
+pub trait Trainer {
+    /// Why it cannot.
+    type Error: From<RankingError>;
+
+    /// What is trained: loss, seed, number of trees.
+    fn parameters(&self) -> &Boosting;
+
+    /// Trains `iterations` trees at most, stopping early on the validation rows, if there are any. `models` are
+    /// the base models, whose ranks are among the features.
+    ///
+    /// # Errors
+    /// When the rows say nothing, or `on_iteration` breaks.
+    fn train(
+        &self,
+        models: &[String],
+        iterations: usize,
+        train: &Samples,
+        validation: Option<&Samples>,
+        on_iteration: &mut dyn FnMut(Iteration) -> ControlFlow<()>,
+    ) -> Result<Trained, Self::Error>;
+}
+
+/// What a trainer made.
+#[derive(Debug, Clone)]
+pub struct Trained {
+    /// The model, cut at its best tree when there were validation rows.
+    pub model: BoostedTrees,
+    /// How many of its trees were there before training.
+    pub given_trees: usize,
+}
+
+impl Trainer for Boosting {
+    type Error = RankingError;
+
+    fn parameters(&self) -> &Boosting {
+        self
+    }
+
+    fn train(
+        &self,
+        models: &[String],
+        iterations: usize,
+        train: &Samples,
+        validation: Option<&Samples>,
+        on_iteration: &mut dyn FnMut(Iteration) -> ControlFlow<()>,
+    ) -> Result<Trained, RankingError> {
+        let given = prior::trees(models, train, self.loss_function);
+        let boosting = Self { iterations, ..self.clone() };
+        let model = boosting.fit(&given, train, validation, on_iteration)?.model;
+        Ok(Trained { model, given_trees: given.len() })
+    }
+}
+
 /// How a ranker is trained.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Ranker {
-    /// The trainer.
-    pub boosting: Boosting,
+pub struct Ranker<T> {
+    /// What grows its trees.
+    pub trainer: T,
     /// Share of the users, drawn by seed, that are held out to find the number of trees; the final model
     /// is trained on all. 0 holds out none and trains `iterations` trees.
     pub validation_share: f64,
@@ -68,7 +122,7 @@ pub struct Validation {
     pub base_ndcg_at_10: BTreeMap<String, f64>,
 }
 
-impl Ranker {
+impl<T: Trainer> Ranker<T> {
     /// Trains; `on_iteration` hears of every tree and may stop.
     ///
     /// The number of trees is found on held-out users, then all users train as many: the mean of the folds
@@ -81,8 +135,8 @@ impl Ranker {
         set: &FeatureSet,
         training: &TrainingSet,
         mut on_iteration: impl FnMut(Iteration) -> ControlFlow<()>,
-    ) -> Result<(BoostedTrees, TrainingReport), RankingError> {
-        let mut boosting = self.boosting.clone();
+    ) -> Result<(BoostedTrees, TrainingReport), T::Error> {
+        let Boosting { loss_function, mut iterations, .. } = *self.trainer.parameters();
         let mut held_out = HeldOut::default();
         let mut best_trees = Vec::new();
         for fold in 0..self.folds_to_try(training.positives()) {
@@ -91,23 +145,22 @@ impl Ranker {
             if [&validation, &rest].iter().any(|samples| !has_both_classes(samples)) {
                 continue;
             }
-            let start = prior::trees(&set.models, &rest, boosting.loss_function);
-            let fitted = boosting.fit(&start, &rest, Some(&validation), &mut on_iteration)?;
-            best_trees.push(fitted.model.trees.len() - start.len());
-            held_out.append(fitted.model.score(&validation.features)?, validation);
+            let Trained { model, given_trees } =
+                self.trainer.train(&set.models, iterations, &rest, Some(&validation), &mut on_iteration)?;
+            best_trees.push(model.trees.len() - given_trees);
+            held_out.append(model.score(&validation.features).map_err(RankingError::from)?, validation);
         }
         if !best_trees.is_empty() {
-            boosting.iterations = best_trees.iter().sum::<usize>().div_ceil(best_trees.len());
+            iterations = best_trees.iter().sum::<usize>().div_ceil(best_trees.len());
         }
         let all = training.samples(|_| true);
-        let start = prior::trees(&set.models, &all, boosting.loss_function);
-        let model = boosting.fit(&start, &all, None, on_iteration)?.model;
+        let model = self.trainer.train(&set.models, iterations, &all, None, &mut on_iteration)?.model;
         let report = TrainingReport {
             users: training.users.len(),
             rows: training.labels.len(),
             positives: training.positives(),
             trees: model.trees.len(),
-            validation: (!best_trees.is_empty()).then(|| held_out.quality(self.boosting.loss_function, set)),
+            validation: (!best_trees.is_empty()).then(|| held_out.quality(loss_function, set)),
         };
         Ok((model, report))
     }
@@ -122,7 +175,7 @@ impl Ranker {
 
     /// Which fold a user belongs to, by seed.
     fn fold(&self, user: usize) -> usize {
-        let seed = self.boosting.seed ^ (user as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let seed = self.trainer.parameters().seed ^ (user as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         Pcg64Mcg::seed_from_u64(seed).random_range(0..self.n_folds())
     }
 }

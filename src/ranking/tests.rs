@@ -232,7 +232,7 @@ fn the_ranker_puts_what_users_chose_on_top() {
     let training = Sampler { negatives_per_user: None, seed: 0 }.label(&set, past, &block, &target, 1000);
     for loss_function in [Loss::Logloss, Loss::QuerySoftMax] {
         let boosting = Boosting { loss_function, ..Boosting::default() };
-        let ranker = Ranker { boosting, validation_share: 0.2 };
+        let ranker = Ranker { trainer: boosting, validation_share: 0.2 };
         let (model, report) = ranker.fit(&set, &training, |_| ControlFlow::Continue(())).unwrap();
         let validation = report.validation.unwrap();
         assert_eq!((validation.users, validation.positives), (200, 200), "every user was held out once");

@@ -97,6 +97,8 @@ pub mod data_type {
     pub const TRACK_SCORES: &str = "track scores";
     /// A boosted ranker in CatBoost's JSON format.
     pub const RANKER: &str = "ranker";
+    /// The same in CatBoost's binary format.
+    pub const RANKER_BINARY: &str = "ranker, binary";
     /// How much each feature matters.
     pub const IMPORTANCES: &str = "feature importances";
     /// A picture.

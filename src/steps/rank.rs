@@ -4,25 +4,28 @@
 //! events. Scoring: what models refitted on train + target propose, described by train + target events.
 //! The same features on both sides, one period apart.
 
+mod official;
 mod tables;
 #[cfg(test)]
 mod tests;
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use polars::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use self::official::Official;
 use self::tables::Tables;
 use super::data_type::{
-    CANDIDATES, EVENTS, IMPORTANCES, ITEMS, PICTURE, RANKER, RECOMMENDATIONS, REPORT, USERS,
+    CANDIDATES, EVENTS, IMPORTANCES, ITEMS, PICTURE, RANKER, RANKER_BINARY, RECOMMENDATIONS, REPORT, USERS,
 };
 use crate::charts::bars::{Labels, bars};
 use crate::codec::table_writer::TableWriter;
 use crate::codec::{catboost_json, json, png, table};
-use crate::models::boosting::{BoostedTrees, Boosting, Loss};
+use crate::models::boosting::{BoostedTrees, Boosting, BootstrapType, Iteration, Loss};
 use crate::ranking::features::{FeatureGroup, FeatureSet};
 use crate::ranking::ranker::{Ranker, TrainingReport, rank};
 use crate::ranking::training::{Sampler, TrainingSet};
@@ -54,6 +57,10 @@ pub struct Rank {
     /// few of them; the final model is trained on all users. 0 trains `iterations` trees.
     #[schemars(range(min = 0.0, max = 0.9))]
     pub validation_share: f64,
+    /// Who grows the trees.
+    pub trainer: TrainedBy,
+    /// A Python with the official package: for `trainer: catboost` and the output `cbm` only.
+    pub python: PathBuf,
     /// What training makes small.
     pub loss_function: Loss,
     /// Largest number of trees.
@@ -71,12 +78,18 @@ pub struct Rank {
     /// Borders per number.
     #[schemars(range(min = 1, max = 254))]
     pub border_count: usize,
-    /// Categories that get a split of their own, the most frequent first.
+    /// Features with at most so many categories have a split for each; others are described by ordered
+    /// target statistics.
     #[schemars(range(min = 1, max = 255))]
     pub one_hot_max_size: usize,
-    /// Share of the rows that each tree is grown on.
+    /// How the rows of each tree are drawn.
+    pub bootstrap_type: BootstrapType,
+    /// Share of the rows that each tree is grown on, for `bernoulli`.
     #[schemars(range(min = 0.01, max = 1.0))]
     pub subsample: f64,
+    /// How unequal the weights of rows are, for `bayesian`; 0 makes them equal.
+    #[schemars(range(min = 0, max = 100))]
+    pub bagging_temperature: f64,
     /// Share of the features that each tree may use.
     #[schemars(range(min = 0.01, max = 1.0))]
     pub rsm: f64,
@@ -85,6 +98,18 @@ pub struct Rank {
     pub early_stopping_rounds: usize,
     /// Seed of everything that is drawn.
     pub seed: u64,
+}
+
+/// Who grows the trees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainedBy {
+    /// This program; trees start from the fused orders of the base models.
+    #[default]
+    Recsys,
+    /// The official package, in the Python that `python` names; the version of the package is not part of what
+    /// the cache compares.
+    Catboost,
 }
 
 impl Default for Rank {
@@ -96,7 +121,9 @@ impl Default for Rank {
             l2_leaf_reg,
             border_count,
             one_hot_max_size,
+            bootstrap_type,
             subsample,
+            bagging_temperature,
             rsm,
             early_stopping_rounds,
             seed,
@@ -108,6 +135,8 @@ impl Default for Rank {
             negatives_per_user: Some(50),
             max_train_users: Some(100_000),
             validation_share: 0.2,
+            trainer: TrainedBy::default(),
+            python: "python3".into(),
             loss_function: Loss::QuerySoftMax,
             iterations,
             learning_rate,
@@ -115,7 +144,9 @@ impl Default for Rank {
             l2_leaf_reg,
             border_count,
             one_hot_max_size,
+            bootstrap_type,
             subsample,
+            bagging_temperature,
             rsm,
             early_stopping_rounds,
             seed,
@@ -125,7 +156,7 @@ impl Default for Rank {
 
 impl Step for Rank {
     const KIND: &'static str = "rank";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const SUMMARY: &'static str = "Re-orders the candidates of several models by gradient-boosted trees";
     const EXAMPLE: &'static str = "\
 rank:
@@ -161,6 +192,13 @@ rank:
         ),
         OutputPort::new("importances", IMPORTANCES, "parquet", "how much each feature matters, in percent"),
         OutputPort::new("importances_plot", PICTURE, "png", "the same as a picture"),
+        OutputPort::new(
+            "cbm",
+            RANKER_BINARY,
+            "cbm",
+            "the ranker in CatBoost's binary format; needs `python`",
+        )
+        .on_request(),
         OutputPort::new("report", REPORT, "json", "rows, positives, and quality on held-out users"),
     ];
 
@@ -214,7 +252,9 @@ impl Rank {
             l2_leaf_reg: self.l2_leaf_reg,
             border_count: self.border_count,
             one_hot_max_size: self.one_hot_max_size,
+            bootstrap_type: self.bootstrap_type,
             subsample: self.subsample,
+            bagging_temperature: self.bagging_temperature,
             rsm: self.rsm,
             early_stopping_rounds: self.early_stopping_rounds,
             seed: self.seed,
@@ -256,17 +296,33 @@ impl Rank {
         set: &FeatureSet,
         training: &TrainingSet,
     ) -> Result<(BoostedTrees, TrainingReport), StepError> {
-        let ranker = Ranker { boosting: self.boosting(), validation_share: self.validation_share };
-        let fitted = ranker.fit(set, training, |iteration| {
+        let on_iteration = |iteration: Iteration| {
             let note = match iteration.validation_loss {
                 Some(loss) => format!("loss {:.4}, validation {loss:.4}", iteration.loss),
                 None => format!("loss {:.4}", iteration.loss),
             };
             ctx.progress(iteration.trees as u64, Some(self.iterations as u64), "trees", note);
             if ctx.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
+        };
+        let validation_share = self.validation_share;
+        let fitted = match self.trainer {
+            TrainedBy::Recsys => {
+                let fitted =
+                    Ranker { trainer: self.boosting(), validation_share }.fit(set, training, on_iteration);
+                fitted.map_err(StepError::from)
+            }
+            TrainedBy::Catboost => {
+                let fitted =
+                    Ranker { trainer: self.official(ctx), validation_share }.fit(set, training, on_iteration);
+                fitted.map_err(StepError::from)
+            }
+        };
         ctx.check_cancelled()?;
-        Ok(fitted?)
+        fitted
+    }
+
+    fn official<'a>(&'a self, ctx: &'a Context<'a>) -> Official<'a> {
+        Official { ctx, python: &self.python, boosting: self.boosting() }
     }
 
     fn save_model(
@@ -282,6 +338,9 @@ impl Rank {
             ctx.metric("validation_ndcg@10", validation.ndcg_at_10);
         }
         catboost_json::write(ctx.output("model"), model)?;
+        if let Some(path) = ctx.requested_output("cbm") {
+            self.official(ctx).convert(ctx.output("model"), path)?;
+        }
         let names = model.features.iter().map(|feature| feature.name.clone());
         let mut importances: Vec<(String, f64)> = names.zip(model.importances()).collect();
         importances.sort_by(|a, b| b.1.total_cmp(&a.1));

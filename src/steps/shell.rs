@@ -3,7 +3,7 @@
 //! The command sees its inputs and outputs as paths, a private environment with only what it
 //! declares, and cannot outlive the runner. Its output goes to the step's log.
 
-mod output;
+pub(super) mod output;
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -126,7 +126,8 @@ fn with_paths(command: &str, ctx: &Context<'_>) -> String {
     command
 }
 
-fn quoted(path: &Path) -> String {
+/// A path as the shell reads it back.
+pub(super) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = text.chars().all(|c| c.is_alphanumeric() || "/._-+=:@".contains(c));
     if plain { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
