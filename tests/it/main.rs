@@ -24,6 +24,7 @@ mod oracle;
 mod output;
 mod pipelines;
 mod project;
+mod rank;
 mod same;
 mod schema;
 mod serve;
