@@ -17,7 +17,9 @@
 //! | [`ordered_ctr`] | target statistics of categories, for training |
 //! | [`ctr`] | the same in a model |
 //! | [`model`] | the fitted model |
-//! | [`score`] | its scores |
+//! | [`score`], [`lookup`] | its scores |
+//! | [`fold`] | rows while trees are added |
+//! | [`exp`] | the exponential function |
 //! | [`importance`] | how much each feature matters |
 //! | [`cityhash`] | how a category becomes a number |
 //!

@@ -2,8 +2,7 @@
 //!
 //! For a block of rows that stays in the nearest cache, every number, category or target statistic that
 //! trees ask about becomes its rank among the borders of the model, one byte; a split is then one
-//! comparison of bytes, a vector of rows at a time. The leaves of a few trees are looked up together, so
-//! that a row's score is fetched once for all of them.
+//! comparison of bytes, a vector of rows at a time. [`lookup`] adds the leaves.
 
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
@@ -199,15 +198,19 @@ impl<'a> Scorer<'a> {
         let high =
             |feature: usize| matches!(self.model.features[feature].kind, FeatureKind::Real(Missing::High));
         for shared in &self.ctrs {
+            let mut values = vec![[0.0; BLOCK]; shared.columns.len()];
             for row in rows.clone() {
                 let key = key(&shared.first.projection, features, row, high);
                 let counts = shared.first.table.get(key);
-                for &(ctr, column) in &shared.columns {
-                    let Thresholds::Borders(borders) = &self.columns[column].thresholds else {
-                        unreachable!("CTRs are compared with borders")
-                    };
-                    ranks(borders, &[ctr.value(counts)], &mut bytes[column][row - start..=row - start]);
+                for (values, (ctr, _)) in values.iter_mut().zip(&shared.columns) {
+                    values[row - start] = ctr.value(counts);
                 }
+            }
+            for (values, &(_, column)) in values.iter().zip(&shared.columns) {
+                let Thresholds::Borders(borders) = &self.columns[column].thresholds else {
+                    unreachable!("CTRs are compared with borders")
+                };
+                ranks(borders, &values[..n_rows], &mut bytes[column][..n_rows]);
             }
         }
     }
