@@ -24,6 +24,9 @@ pub struct Answer<'a> {
     impression_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     variant: Option<&'a str>,
+    /// Sources that could not be asked.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    degraded: &'a [&'static str],
     recommendations: Vec<i64>,
     source: Case,
     items: Vec<AnswerItem<'a>>,
@@ -54,6 +57,7 @@ impl<'a> Answer<'a> {
             track_id: None,
             impression_id: String::new(),
             variant: None,
+            degraded: &[],
             recommendations,
             source,
             items,
@@ -64,6 +68,12 @@ impl<'a> Answer<'a> {
     #[must_use]
     pub fn for_user(self, user_id: i64, variant: Option<&'a str>) -> Self {
         Self { user_id: Some(user_id), variant, ..self }
+    }
+
+    /// The same, made without these sources, because they could not be asked.
+    #[must_use]
+    pub fn without(self, degraded: &'a [&'static str]) -> Self {
+        Self { degraded, ..self }
     }
 
     /// The same for one track.

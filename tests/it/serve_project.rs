@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::path::Path;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -67,7 +68,7 @@ impl Project {
         let library = Library::load(&self.service.artifacts).unwrap();
         let events = EventStore::open(&self.service.events.path, 1000).unwrap();
         let impressions = Impressions::open(self.service.impressions.path.as_deref()).unwrap();
-        let state = State::new(self.service.clone(), library, events, impressions);
+        let state = State::new(self.service.clone(), library, events, impressions, Arc::default());
         (router(state.clone()), state)
     }
 
