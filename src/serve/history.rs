@@ -104,12 +104,14 @@ async fn history(Extract(state): Extract<State>, parameters: Parameters) -> Resu
 
 async fn store(state: &State, user_id: i64, track_ids: Vec<i64>) -> Result<Json<Stored>, ApiError> {
     if state.service().events.unknown_tracks == UnknownTracks::Refuse {
-        let unknown = track_ids.iter().find(|&&track_id| state.library().catalog.item(track_id).is_none());
+        let library = state.library();
+        let unknown = track_ids.iter().find(|&&track_id| library.catalog.item(track_id).is_none());
         if let Some(&track_id) = unknown {
             return Err(ApiError::UnknownTrack { track_id });
         }
     }
     let stored = track_ids.len();
-    state.events().append(user_id, track_ids).await?;
+    state.events().append(user_id, track_ids.clone()).await?;
+    state.impressions().listened(user_id, &track_ids);
     Ok(Json(Stored { result: "ok", stored }))
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
+
 use super::blend::Case;
 use super::events::EventStore;
 use super::impressions::Impressions;
@@ -17,7 +19,7 @@ pub struct State(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     service: Service,
-    library: Library,
+    library: ArcSwap<Library>,
     events: EventStore,
     impressions: Impressions,
     variants: Variants,
@@ -27,7 +29,7 @@ struct Shared {
 impl State {
     /// A service ready to answer.
     pub fn new(service: Service, library: Library, events: EventStore, impressions: Impressions) -> Self {
-        let library = library.blocking(&service.blocked_tracks);
+        let library = ArcSwap::from_pointee(library.blocking(&service.blocked_tracks));
         let variants = Variants::new(&service);
         Self(Arc::new(Shared { service, library, events, impressions, variants, given: Default::default() }))
     }
@@ -37,9 +39,15 @@ impl State {
         &self.0.service
     }
 
-    /// The release.
-    pub fn library(&self) -> &Library {
-        &self.0.library
+    /// The release at this moment: a request takes it once and answers from it to the end, whatever
+    /// is published meanwhile.
+    pub fn library(&self) -> Arc<Library> {
+        self.0.library.load_full()
+    }
+
+    /// Answers further requests from another release; the old one goes with the last request on it.
+    pub fn publish(&self, library: Library) {
+        self.0.library.store(Arc::new(library.blocking(&self.0.service.blocked_tracks)));
     }
 
     /// The events.
