@@ -129,9 +129,12 @@ async fn store(state: &State, new: NewEvents) -> Result<Json<Acknowledged>, ApiE
             return Err(ApiError::UnknownTrack { track_id });
         }
     }
-    let n = new.track_ids.len();
+    let (user_id, track_ids) = (new.user_id, new.track_ids.clone());
     let stored = match state.events().append(new).await? {
-        Stored::Now => n,
+        Stored::Now => {
+            state.impressions().listened(user_id, &track_ids);
+            track_ids.len()
+        }
         Stored::Before => 0,
     };
     Ok(Json(Acknowledged { result: "ok", stored }))

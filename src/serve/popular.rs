@@ -21,7 +21,7 @@ pub fn router() -> Router<State> {
 ///
 /// 200 with an [`Answer`]; 422 for a wrong parameter.
 async fn top_popular(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, ApiError> {
-    let library = state.library();
+    let library = &*state.library();
     let ask = Ask::new(&parameters, library, state.max_k())?;
     let picks = ask.cut(library, library.popular());
     Ok(Answer::new(library, &ask, &picks, Case::Default).give(state.impressions()))

@@ -42,7 +42,7 @@ pub fn online_router() -> Router<State> {
 /// `similar` with events only, `personal` with a precomputed list only, `blend` with both; items
 /// that fill a short list up are `popular`.
 async fn final_list(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, ApiError> {
-    let library = state.library();
+    let library = &*state.library();
     let (user_id, ask) = (parameters.id("user_id")?, Ask::new(&parameters, library, state.max_k())?);
     let Assigned { name, blending } = state.variant(user_id);
     let sources = &state.process().sources;
@@ -74,7 +74,7 @@ async fn final_list(Extract(state): Extract<State>, parameters: Parameters) -> R
 /// 200 with an [`Answer`], `personal`, or `default` (top popular) for a user without a list;
 /// 422 for a wrong parameter.
 async fn offline(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, ApiError> {
-    let library = state.library();
+    let library = &*state.library();
     let (user_id, ask) = (parameters.id("user_id")?, Ask::new(&parameters, library, state.max_k())?);
     let (picks, case) = match library.recommendations.list(user_id) {
         Some(list) => (ask.cut(library, library.picks(list, Source::Personal)), Case::Personal),
@@ -91,7 +91,7 @@ async fn offline(Extract(state): Extract<State>, parameters: Parameters) -> Resu
 /// 200 with an [`Answer`], `similar`; the list is empty for a user without events. 422 for a wrong
 /// parameter.
 async fn online(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, ApiError> {
-    let library = state.library();
+    let library = &*state.library();
     let (user_id, ask) = (parameters.id("user_id")?, Ask::new(&parameters, library, state.max_k())?);
     let Assigned { name, blending } = state.variant(user_id);
     let sources = &state.process().sources;

@@ -25,7 +25,7 @@ pub fn router() -> Router<State> {
 /// 200 with an [`Answer`], empty when nothing is similar; 404 when the track is not known; 422 for
 /// a wrong parameter.
 async fn similar(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, ApiError> {
-    let library = state.library();
+    let library = &*state.library();
     let (track_id, ask) = (parameters.id("track_id")?, Ask::new(&parameters, library, state.max_k())?);
     if library.catalog.item(track_id).is_none() {
         return Err(ApiError::UnknownTrack { track_id });

@@ -141,7 +141,7 @@ fn load(service: Service, metrics: Arc<Metrics>) -> Result<State, ServiceError> 
     let library = Library::load(&service.artifacts)?;
     let events = events(&service)?;
     let impressions = Impressions::open(service.impressions.path.as_deref())?;
-    Ok(State::new(service, library, events, impressions, metrics))
+    Ok(State::counted(service, library, events, impressions, metrics))
 }
 
 /// The store of events of this process, or the service that has them.

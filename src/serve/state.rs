@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
+
 use super::blend::Case;
 use super::events::Events;
 use super::impressions::Impressions;
@@ -19,7 +21,7 @@ pub struct State(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     service: Service,
-    library: Library,
+    library: ArcSwap<Library>,
     events: Events,
     process: Process,
     impressions: Impressions,
@@ -34,10 +36,20 @@ impl State {
         library: Library,
         events: impl Into<Events>,
         impressions: Impressions,
+    ) -> Self {
+        Self::counted(service, library, events, impressions, Arc::default())
+    }
+
+    /// The same, with the counters of the fronts that it stands behind.
+    pub fn counted(
+        service: Service,
+        library: Library,
+        events: impl Into<Events>,
+        impressions: Impressions,
         metrics: Arc<Metrics>,
     ) -> Self {
         let (events, process) = (events.into(), Process::new(&service, metrics));
-        let library = library.blocking(&service.blocked_tracks);
+        let library = ArcSwap::from_pointee(library.blocking(&service.blocked_tracks));
         let variants = Variants::new(&service);
         Self(Arc::new(Shared {
             service,
@@ -55,9 +67,15 @@ impl State {
         &self.0.service
     }
 
-    /// The release.
-    pub fn library(&self) -> &Library {
-        &self.0.library
+    /// The release at this moment: a request takes it once and answers from it to the end, whatever
+    /// is published meanwhile.
+    pub fn library(&self) -> Arc<Library> {
+        self.0.library.load_full()
+    }
+
+    /// Answers further requests from another release; the old one goes with the last request on it.
+    pub fn publish(&self, library: Library) {
+        self.0.library.store(Arc::new(library.blocking(&self.0.service.blocked_tracks)));
     }
 
     /// The events.

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::path::Path;
-use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -68,7 +67,7 @@ impl Project {
         let library = Library::load(&self.service.artifacts).unwrap();
         let events = EventStore::open(&self.service.events.path, 1000).unwrap();
         let impressions = Impressions::open(self.service.impressions.path.as_deref()).unwrap();
-        let state = State::new(self.service.clone(), library, events, impressions, Arc::default());
+        let state = State::new(self.service.clone(), library, events, impressions);
         (router(state.clone()), state)
     }
 
@@ -110,7 +109,7 @@ fn items() -> PolarsResult<DataFrame> {
     let ids = |id: &i64| Series::new("".into(), artists(*id).iter().map(|one| one.0).collect::<Vec<i64>>());
     let names =
         |id: &i64| Series::new("".into(), artists(*id).into_iter().map(|one| one.1).collect::<Vec<String>>());
-    let genre = |&id: &i64| (id != 109).then(|| if id % 2 == 0 { "Rock" } else { "Pop" });
+    let genre = |&id: &i64| (id != 109).then_some(if id % 2 == 0 { "Rock" } else { "Pop" });
     df!(
         "track_id" => &track_ids,
         "track_group_id" => track_ids.iter().map(|&id| if id == 105 { 100 } else { id }).collect::<Vec<i64>>(),
