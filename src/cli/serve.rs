@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::console::say;
+use crate::console::{LogFormat, say, tell_of_services};
 use crate::serve::{Service, ServiceError, Started, start};
 
 /// Answer over HTTP from the artifacts of a run.
@@ -34,6 +34,9 @@ pub struct ServeArgs {
     /// Run only this service of the layout here, which reaches the others by URL; may be given again
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
+    /// How to tell on standard error what happens: text for people, JSON for programs
+    #[arg(long, env = "RECSYS_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
 }
 
 /// Runs the service until it is stopped.
@@ -41,6 +44,7 @@ pub struct ServeArgs {
 /// # Errors
 /// When it cannot start or the system ends it; [`ServiceError::exit_code`] tells them apart.
 pub fn serve(args: &ServeArgs) -> Result<(), ServiceError> {
+    tell_of_services(args.log_format);
     let mut service = Service::read(&args.service)?;
     if !args.only.is_empty() {
         service = service.only(&args.only)?;
@@ -55,8 +59,9 @@ pub fn serve(args: &ServeArgs) -> Result<(), ServiceError> {
 fn welcome(started: &Started) -> String {
     let Started { services, n_tracks, n_users, n_similar, loading, .. } = started;
     let seconds = loading.as_secs_f64();
-    let mut text =
-        format!("loaded {n_users} users, {n_tracks} tracks, {n_similar} of them with similar ones, in {seconds:.1} s");
+    let mut text = format!(
+        "loaded {n_users} users, {n_tracks} tracks, {n_similar} of them with similar ones, in {seconds:.1} s"
+    );
     for (name, address) in services {
         let who = if services.len() > 1 { format!(": {name}") } else { String::new() };
         text.push_str(&format!("\nanswering on http://{address}{who}"));

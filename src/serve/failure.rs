@@ -82,7 +82,9 @@ pub enum ServiceError {
     ManyPorts(#[from] ManyPorts),
     /// An environment variable that should hold an API key does not.
     #[error("the environment variable `{variable}` holds no API key")]
-    #[diagnostic(help("set it to one or more keys, separated by commas, or take it out of `keys:` in the service file"))]
+    #[diagnostic(help(
+        "set it to one or more keys, separated by commas, or take it out of `keys:` in the service file"
+    ))]
     MissingKey {
         /// Its name.
         variable: String,

@@ -148,9 +148,10 @@ impl Front {
     async fn work(&self, request: Request<Body>) -> Response {
         let Shared { router, waiting, limits, metrics, .. } = &*self.0;
         let mut router = router.get().unwrap_or(waiting).clone();
-        let handled = caught(async move {
-            router.call(request).await.unwrap_or_else(|impossible| match impossible {})
-        });
+        let handled =
+            caught(
+                async move { router.call(request).await.unwrap_or_else(|impossible| match impossible {}) },
+            );
         tokio::time::timeout(limits.request_timeout_ms, handled).await.unwrap_or_else(|_| {
             metrics.refused(Refusal::Timeout);
             ApiError::TooSlow.into_response()

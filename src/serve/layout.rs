@@ -221,7 +221,10 @@ fn fault(members: &[Member]) -> Option<String> {
         }
         let same_door = |other: &&Member| *port != 0 && other.port == *port && other.host == *host;
         if let Some(other) = members[..position].iter().find(same_door) {
-            return Some(format!("expected ports that differ, found {port} for `{}` and `{name}`", other.name));
+            return Some(format!(
+                "expected ports that differ, found {port} for `{}` and `{name}`",
+                other.name
+            ));
         }
         for &resource in answers {
             let twice = answers.iter().filter(|&&other| other == resource).count() > 1;

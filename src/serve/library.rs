@@ -53,11 +53,13 @@ impl Library {
             lists(&artifacts.recommendations, without_recommendations, "user_id", "track_id")?;
         let similar = lists(&artifacts.similar, without_similar, "track_id", "similar_track_id")?;
         let path = &artifacts.top_popular;
-        let read_popular = || ranked::read_one(path, |block| {
-            let item = |&track: &i64| catalog.item(track).ok_or(InvalidLists::UnknownTrack(track));
-            let scored = block.tracks.iter().zip(block.scores);
-            scored.map(|(track, &score)| Ok((item(track)?, score))).collect::<Result<Vec<_>, _>>()
-        });
+        let read_popular = || {
+            ranked::read_one(path, |block| {
+                let item = |&track: &i64| catalog.item(track).ok_or(InvalidLists::UnknownTrack(track));
+                let scored = block.tracks.iter().zip(block.scores);
+                scored.map(|(track, &score)| Ok((item(track)?, score))).collect::<Result<Vec<_>, _>>()
+            })
+        };
         let top_popular =
             if without_top_popular { Vec::new() } else { read_popular()?.map_err(mismatch(path))? };
         let details = Details::new(details, catalog.len());

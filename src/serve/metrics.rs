@@ -100,7 +100,11 @@ impl Metrics {
         for (route, metrics) in ROUTES.iter().zip(&self.routes) {
             metrics.latency.write(page, &[("route", route.name)]);
         }
-        page.family("recsys_requests_refused_total", "counter", "Requests that no handler answered, by reason.");
+        page.family(
+            "recsys_requests_refused_total",
+            "counter",
+            "Requests that no handler answered, by reason.",
+        );
         for (reason, count) in REFUSALS.iter().zip(&self.refused) {
             page.sample(&[("reason", reason)], count.load(Relaxed));
         }

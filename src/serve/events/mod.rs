@@ -144,8 +144,7 @@ impl Events {
 
     /// Counts events with tracks that no release knows, and what became of them.
     pub fn unknown(&self, n: usize, accepted: bool) {
-        let counter =
-            if accepted { &self.counts.unknown_accepted } else { &self.counts.unknown_refused };
+        let counter = if accepted { &self.counts.unknown_accepted } else { &self.counts.unknown_refused };
         counter.fetch_add(n as u64, Relaxed);
     }
 
@@ -187,7 +186,11 @@ impl Events {
         }
         let help = "Requests with events that wait to become durable.";
         page.one("recsys_events_waiting", "gauge", help, waiting.load(Relaxed));
-        page.family("recsys_event_lag_seconds", "histogram", "From the acceptance of events to their being durable.");
+        page.family(
+            "recsys_event_lag_seconds",
+            "histogram",
+            "From the acceptance of events to their being durable.",
+        );
         lag.write(page, &[]);
     }
 }

@@ -322,7 +322,8 @@ mod tests {
     fn a_request_with_an_id_is_stored_once_however_often_it_comes() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.sqlite");
-        let with_id = |user_id, id: &str| NewEvents { event_id: Some(id.to_owned()), ..new(user_id, &[1, 2]) };
+        let with_id =
+            |user_id, id: &str| NewEvents { event_id: Some(id.to_owned()), ..new(user_id, &[1, 2]) };
         block_on(async {
             let store = EventStore::open(&path, 10).unwrap();
             let together = tokio::join!(store.append(with_id(7, "a")), store.append(with_id(7, "a")));
