@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::bootstrap::interval_95;
 use super::evaluator::{Counts, Evaluation, Evaluator};
 use super::metric::Metric;
+use super::pareto::{Front, fronts};
 use super::protocol::Protocol;
 use super::significance::{PairedTest, holm};
 
@@ -19,6 +20,8 @@ pub struct Comparison {
     pub compare_at: usize,
     /// The best model by NDCG against the second best; none for a single model.
     pub lead: Option<Lead>,
+    /// Models that no other beats in NDCG and in one more quality at once, at `compare_at`.
+    pub pareto: Vec<Front>,
     /// One report a model.
     pub models: BTreeMap<String, ModelReport>,
 }
@@ -125,7 +128,8 @@ impl Comparison {
             let report = report(evaluator, &model, &evaluation, versus);
             (model, report)
         });
-        Self { baseline, compare_at, lead, models: reports.collect() }
+        let models = reports.collect();
+        Self { baseline, compare_at, lead, pareto: fronts(&models, compare_at), models }
     }
 }
 

@@ -14,6 +14,7 @@ pub mod diversity;
 pub mod evaluator;
 pub mod lists;
 pub mod metric;
+pub mod pareto;
 pub mod protocol;
 pub mod significance;
 pub mod table;

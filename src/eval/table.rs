@@ -194,7 +194,7 @@ fn grouped(number: usize) -> String {
 }
 
 /// A name that does not push the table over its width.
-fn shortened(name: &str, longest: usize) -> String {
+pub(super) fn shortened(name: &str, longest: usize) -> String {
     if name.chars().count() <= longest {
         return name.to_owned();
     }

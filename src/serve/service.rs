@@ -65,7 +65,7 @@ pub struct Artifacts {
 impl Default for Artifacts {
     fn default() -> Self {
         Self {
-            recommendations: "artifacts/rank/recommendations.parquet".into(),
+            recommendations: "artifacts/rerank/recommendations.parquet".into(),
             similar: "artifacts/similar/similar.parquet".into(),
             top_popular: "artifacts/popularity/top_popular.parquet".into(),
             items: "artifacts/preprocess/items.parquet".into(),

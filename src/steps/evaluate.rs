@@ -17,6 +17,7 @@ use super::data_type::{CANDIDATES, COMPARISON, ITEMS, MATRIX, RECOMMENDATIONS, R
 use crate::codec::lists::Ids;
 use crate::codec::{CodecError, catalog, json, lists, npz, table};
 use crate::eval::compare::{Comparison, choose_baseline};
+use crate::eval::pareto;
 use crate::eval::table::render;
 use crate::eval::{Evaluation, Evaluator, ItemsCounted, Metric, Protocol, SeenItems, UsersCounted};
 use crate::workflow::fault::did_you_mean;
@@ -77,7 +78,7 @@ pub struct UnknownBaseline {
 
 impl Step for Evaluate {
     const KIND: &'static str = "evaluate";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const SUMMARY: &'static str = "Measures lists on the test period and compares models with a baseline";
     const EXAMPLE: &'static str = "\
 evaluate:
@@ -147,7 +148,8 @@ evaluate:
                 ctx.metric(format!("{name}.{metric}"), value.value);
             }
         }
-        ctx.summary(render(&comparison));
+        let parts = [Some(render(&comparison)), pareto::render(&comparison)];
+        ctx.summary(parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n"));
         json::write(ctx.output("report"), &comparison)?;
         write_table(ctx.output("comparison"), &comparison)?;
         Ok(())
