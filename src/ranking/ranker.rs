@@ -15,7 +15,7 @@ use super::prior;
 use super::training::{TrainingSet, USERS_PER_TASK};
 use super::validation::{auc, ndcg};
 use crate::models::boosting::model::FeatureMismatch;
-use crate::models::boosting::{BoostedTrees, Boosting, Iteration, Loss, Samples, Values};
+use crate::models::boosting::{BoostedTrees, Boosting, Iteration, Loss, Samples, Scorer, Values};
 
 /// With fewer positives, every fold of the users is held out in turn: one fold alone would say more of its
 /// few users than of the number of trees.
@@ -240,12 +240,13 @@ pub struct Lists {
     pub ranks: Vec<u32>,
 }
 
-/// The best `n` candidates of every user of a block; ties go to the smaller `item_idx`.
+/// The best `n` candidates of every user of a block; ties go to the smaller `item_idx`. One scorer serves all
+/// blocks.
 ///
 /// # Errors
 /// When the model is for other features.
 pub fn rank(
-    model: &BoostedTrees,
+    scorer: &Scorer<'_>,
     set: &FeatureSet,
     past: Past<'_>,
     block: &Block,
@@ -256,7 +257,7 @@ pub fn rank(
         .par_chunks(USERS_PER_TASK)
         .map(|users| {
             let rows = set.compute(past, block, users.iter().copied());
-            let scores = model.score(&rows.features)?;
+            let scores = scorer.score(&rows.features)?;
             let mut lists = Lists::default();
             for (bounds, &user) in rows.starts.windows(2).zip(&rows.users) {
                 let mut order: Vec<usize> = (bounds[0]..bounds[1]).collect();

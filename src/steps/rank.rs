@@ -25,7 +25,7 @@ use super::data_type::{
 use crate::charts::bars::{Labels, bars};
 use crate::codec::table_writer::TableWriter;
 use crate::codec::{catboost_json, json, png, table};
-use crate::models::boosting::{BoostedTrees, Boosting, BootstrapType, Iteration, Loss};
+use crate::models::boosting::{BoostedTrees, Boosting, BootstrapType, Iteration, Loss, Scorer};
 use crate::ranking::features::{FeatureGroup, FeatureSet};
 use crate::ranking::ranker::{Ranker, TrainingReport, rank};
 use crate::ranking::training::{Sampler, TrainingSet};
@@ -371,11 +371,13 @@ impl Rank {
         let path = ctx.output("recommendations");
         let sorted = ctx.work_dir().join("recommendations.parquet");
         let in_order = tables.user_ids_rise();
+        let scorer = Scorer::new(model);
         let mut writer: Option<TableWriter> = None;
         for users in tables.blocks() {
             ctx.check_cancelled()?;
             let block = period.block(tables, &users)?;
-            let lists = rank(model, set, period.past(tables), &block, self.n).map_err(RankingError::from)?;
+            let lists =
+                rank(&scorer, set, period.past(tables), &block, self.n).map_err(RankingError::from)?;
             let rows = tables.with_external_ids(lists).map_err(RankingError::from)?;
             let writer = match &mut writer {
                 Some(writer) => writer,
