@@ -13,6 +13,7 @@ pub mod catalog;
 pub mod columns;
 pub mod features;
 pub mod item_stats;
+pub mod parted;
 pub mod prior;
 pub mod ranker;
 pub mod rerank;

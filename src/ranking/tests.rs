@@ -235,7 +235,7 @@ fn the_ranker_puts_what_users_chose_on_top() {
     for loss_function in [Loss::Logloss, Loss::QuerySoftMax] {
         let boosting = Boosting { loss_function, ..Boosting::default() };
         let ranker = Ranker { trainer: boosting, validation_share: 0.2 };
-        let (model, report) = ranker.fit(&set, &training, |_| ControlFlow::Continue(())).unwrap();
+        let (model, report) = ranker.fit(&set, training.clone(), |_| ControlFlow::Continue(())).unwrap();
         let validation = report.validation.unwrap();
         assert_eq!((validation.users, validation.positives), (200, 200), "every user was held out once");
         assert!(validation.ndcg_at_10 > 0.99 && validation.auc > 0.99, "{validation:?}");

@@ -223,8 +223,7 @@ rank:
                 training.positives()
             ));
         }
-        let (model, report) = self.train(ctx, &set, &training)?;
-        drop(training);
+        let (model, report) = self.train(ctx, &set, training)?;
         self.save_model(ctx, &model, &report)?;
         self.recommend(ctx, &tables, &set, &model)
     }
@@ -294,7 +293,7 @@ impl Rank {
         &self,
         ctx: &Context<'_>,
         set: &FeatureSet,
-        training: &TrainingSet,
+        training: TrainingSet,
     ) -> Result<(BoostedTrees, TrainingReport), StepError> {
         let on_iteration = |iteration: Iteration| {
             let note = match iteration.validation_loss {
