@@ -19,6 +19,7 @@ pub mod ranker;
 pub mod rerank;
 pub mod training;
 pub mod validation;
+pub mod verdict;
 
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@ use super::parted::Parted;
 use super::prior;
 use super::training::{TrainingSet, USERS_PER_TASK};
 use super::validation::{auc, ndcg};
+use super::verdict::Verdict;
 use crate::models::boosting::model::FeatureMismatch;
 use crate::models::boosting::{BoostedTrees, Boosting, Feature, Iteration, Loss, Samples, Scorer, Values};
 
@@ -121,6 +122,8 @@ pub struct Validation {
     pub ndcg_at_10: f64,
     /// The same of each base model's own order.
     pub base_ndcg_at_10: BTreeMap<String, f64>,
+    /// Whether that is better than the best base model; `None` when no ranks are among the features.
+    pub verdict: Option<Verdict>,
 }
 
 impl<T: Trainer> Ranker<T> {
@@ -153,7 +156,7 @@ impl<T: Trainer> Ranker<T> {
             }
             training = parted.gather();
         }
-        let validation = (!best_trees.is_empty()).then(|| held_out.quality(loss_function));
+        let validation = (!best_trees.is_empty()).then(|| held_out.quality(loss_function, positives));
         if !best_trees.is_empty() {
             iterations = best_trees.iter().sum::<usize>().div_ceil(best_trees.len());
         }
@@ -208,20 +211,27 @@ impl HeldOut {
         }
     }
 
-    fn quality(self, loss: Loss) -> Validation {
-        let ndcg = |scores: &[f64]| ndcg(scores, &self.labels, &self.groups, NDCG_AT);
+    /// `learnt_from` is the number of chosen candidates that the final model learns from.
+    fn quality(self, loss: Loss, learnt_from: usize) -> Validation {
+        let of_users = |scores: &[f64]| ndcg(scores, &self.labels, &self.groups, NDCG_AT);
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        let own = of_users(&self.scores);
         let base = self.base_ranks.iter().map(|(model, ranks)| {
             let scores: Vec<f64> = ranks.iter().map(|&rank| -f64::from(rank)).collect();
-            (model.clone(), ndcg(&scores))
+            (model, of_users(&scores))
         });
+        let base: BTreeMap<&String, Vec<f64>> = base.collect();
+        let best = base.iter().max_by(|a, b| mean(a.1).total_cmp(&mean(b.1)));
+        let verdict = best.map(|(model, of_base)| Verdict::new(model, &own, of_base, learnt_from));
         Validation {
             users: self.groups.len(),
             rows: self.labels.len(),
             positives: self.labels.iter().filter(|&&label| label > 0.0).count(),
             loss: loss.value(&self.scores, &self.labels, &self.groups),
             auc: auc(&self.scores, &self.labels),
-            ndcg_at_10: ndcg(&self.scores),
-            base_ndcg_at_10: base.collect(),
+            ndcg_at_10: mean(&own),
+            base_ndcg_at_10: base.iter().map(|(&model, values)| (model.clone(), mean(values))).collect(),
+            verdict,
         }
     }
 }

@@ -335,6 +335,9 @@ impl Rank {
             ctx.metric("validation_loss", validation.loss);
             ctx.metric("validation_auc", validation.auc);
             ctx.metric("validation_ndcg@10", validation.ndcg_at_10);
+            if let Some(verdict) = validation.verdict.as_ref().filter(|verdict| !verdict.beats) {
+                ctx.warn(verdict.words.clone());
+            }
         }
         catboost_json::write(ctx.output("model"), model)?;
         if let Some(path) = ctx.requested_output("cbm") {
