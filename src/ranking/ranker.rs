@@ -17,7 +17,9 @@ use super::training::{TrainingSet, USERS_PER_TASK};
 use super::validation::{auc, ndcg};
 use super::verdict::Verdict;
 use crate::models::boosting::model::FeatureMismatch;
-use crate::models::boosting::{BoostedTrees, Boosting, Feature, Iteration, Loss, Samples, Scorer, Values};
+use crate::models::boosting::{
+    BoostedTrees, Boosting, Feature, Iteration, Loss, Samples, Scorer, Values, average,
+};
 
 /// With fewer positives, every fold of the users is held out in turn: one fold alone would say more of its
 /// few users than of the number of trees.
@@ -129,8 +131,10 @@ pub struct Validation {
 impl<T: Trainer> Ranker<T> {
     /// Trains; `on_iteration` hears of every tree and may stop.
     ///
-    /// The number of trees is found on held-out users, then all users train as many: the mean of the folds
-    /// when there are few positives, one fold alone when there are many. Memory holds the rows once.
+    /// The number of trees is found on held-out users. When there are many positives, one fold is held out, and
+    /// then all users train as many trees. When there are few, each fold is held out in turn, and the ranker is
+    /// the mean of the folds' models: one model alone would vary by chance as much as it is worth. Memory holds
+    /// the rows once.
     ///
     /// # Errors
     /// When there are no rows of both classes, or `on_iteration` breaks.
@@ -141,27 +145,30 @@ impl<T: Trainer> Ranker<T> {
         mut on_iteration: impl FnMut(Iteration) -> ControlFlow<()>,
     ) -> Result<(BoostedTrees, TrainingReport), T::Error> {
         let (users, rows, positives) = (training.users.len(), training.labels.len(), training.positives());
-        let Boosting { loss_function, mut iterations, .. } = *self.trainer.parameters();
+        let Boosting { loss_function, iterations: at_most, .. } = *self.trainer.parameters();
+        let mut iterations = at_most;
         let mut held_out = HeldOut::default();
-        let mut best_trees = Vec::new();
+        let mut of_folds = Vec::new();
         for fold in 0..self.folds_to_try(positives) {
             let parted = Parted::new(training, |user| self.fold(user) == fold);
             let Parted { held_out: validation, rest, .. } = &parted;
             if has_both_classes(validation) && has_both_classes(rest) {
                 let Trained { model, given_trees } =
-                    self.trainer.train(&set.models, iterations, rest, Some(validation), &mut on_iteration)?;
-                best_trees.push(model.trees.len() - given_trees);
+                    self.trainer.train(&set.models, at_most, rest, Some(validation), &mut on_iteration)?;
+                iterations = model.trees.len() - given_trees;
                 let scores = model.score(&validation.features).map_err(RankingError::from)?;
                 held_out.append(&set.models, scores, validation);
+                of_folds.push(model);
             }
             training = parted.gather();
         }
-        let validation = (!best_trees.is_empty()).then(|| held_out.quality(loss_function, positives));
-        if !best_trees.is_empty() {
-            iterations = best_trees.iter().sum::<usize>().div_ceil(best_trees.len());
-        }
-        let all = training.into_samples();
-        let model = self.trainer.train(&set.models, iterations, &all, None, &mut on_iteration)?.model;
+        let validation = (!of_folds.is_empty()).then(|| held_out.quality(loss_function, positives));
+        let model = if of_folds.len() > 1 {
+            average(of_folds)
+        } else {
+            let all = training.into_samples();
+            self.trainer.train(&set.models, iterations, &all, None, &mut on_iteration)?.model
+        };
         let report = TrainingReport { users, rows, positives, trees: model.trees.len(), validation };
         Ok((model, report))
     }

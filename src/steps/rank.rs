@@ -156,7 +156,7 @@ impl Default for Rank {
 
 impl Step for Rank {
     const KIND: &'static str = "rank";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const SUMMARY: &'static str = "Re-orders the candidates of several models by gradient-boosted trees";
     const EXAMPLE: &'static str = "\
 rank:
