@@ -9,6 +9,7 @@ use super::catalog::value_error;
 use crate::interactions::Interactions;
 
 /// The lists of a column; equal ids have equal indices, in the order of the ids.
+#[derive(Debug, Default)]
 pub struct IdLists {
     n_ids: usize,
     starts: Vec<usize>,

@@ -9,7 +9,9 @@ pub mod candidates;
 pub mod catalog;
 pub mod catboost_json;
 pub mod factors;
+pub mod feedback;
 pub mod id_lists;
+pub mod item_details;
 pub mod item_weights;
 pub mod json;
 pub mod listens;
@@ -23,6 +25,7 @@ pub mod spill;
 pub mod stream;
 pub mod table;
 pub mod table_writer;
+pub mod texts;
 pub mod track_ids;
 pub mod user_rows;
 

@@ -57,14 +57,7 @@ impl ColumnType {
 /// # Errors
 /// When the file cannot be read, is not Parquet, or a column is missing or of another type.
 pub fn scan(path: &Path, columns: &[(&str, ColumnType)]) -> Result<LazyFrame, CodecError> {
-    let file = File::open(path).map_err(CodecError::io("read", path))?;
-    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-        let error = std::io::Error::from(std::io::ErrorKind::IsADirectory);
-        return Err(CodecError::io("read", path)(error));
-    }
-    let schema =
-        ParquetReader::new(BufReader::new(file)).schema().map_err(|error| format_error(path, &error))?;
-    let schema = Schema::from_arrow_schema(&schema);
+    let schema = schema(path)?;
     for &(name, expected) in columns {
         let Some(found) = schema.get(name) else {
             return Err(CodecError::MissingColumn {
@@ -85,6 +78,25 @@ pub fn scan(path: &Path, columns: &[(&str, ColumnType)]) -> Result<LazyFrame, Co
     }
     LazyFrame::scan_parquet(PlRefPath::new(path.to_string_lossy()), ScanArgsParquet::default())
         .map_err(|error| format_error(path, &error))
+}
+
+/// The names of the columns, from the footer alone.
+///
+/// # Errors
+/// When the file cannot be read or is not Parquet.
+pub fn column_names(path: &Path) -> Result<Vec<String>, CodecError> {
+    Ok(schema(path)?.iter_names().map(ToString::to_string).collect())
+}
+
+fn schema(path: &Path) -> Result<Schema, CodecError> {
+    let file = File::open(path).map_err(CodecError::io("read", path))?;
+    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        let error = std::io::Error::from(std::io::ErrorKind::IsADirectory);
+        return Err(CodecError::io("read", path)(error));
+    }
+    let schema =
+        ParquetReader::new(BufReader::new(file)).schema().map_err(|error| format_error(path, &error))?;
+    Ok(Schema::from_arrow_schema(&schema))
 }
 
 /// Reads these columns, and no others, into memory.

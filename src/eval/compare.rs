@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::bootstrap::interval_95;
 use super::evaluator::{Counts, Evaluation, Evaluator};
+use super::feedback::OnlineReport;
 use super::metric::Metric;
 use super::pareto::{Front, fronts};
 use super::protocol::Protocol;
@@ -24,6 +25,9 @@ pub struct Comparison {
     pub pareto: Vec<Front>,
     /// One report a model.
     pub models: BTreeMap<String, ModelReport>,
+    /// What users did with the answers of a service, where its log was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub online: Option<OnlineReport>,
 }
 
 /// What is known of one model; complete by itself, so that it can be cut out of the file.
@@ -129,7 +133,8 @@ impl Comparison {
             (model, report)
         });
         let models = reports.collect();
-        Self { baseline, compare_at, lead, pareto: fronts(&models, compare_at), models }
+        let pareto = fronts(&models, compare_at);
+        Self { baseline, compare_at, lead, pareto, models, online: None }
     }
 }
 

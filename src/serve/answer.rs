@@ -1,54 +1,92 @@
-//! The JSON of answers that name tracks.
+//! The JSON of answers that list tracks.
 //!
-//! `recommendations` holds the track ids alone, for clients that want nothing else; `items` says
-//! of each where it comes from.
+//! `recommendations` holds the track ids alone, for clients that want nothing else; `items` says of
+//! each where it comes from and, on request, what it is called. An answer borrows from the release,
+//! and is written out before the release may go.
 
+use axum::Json;
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::blend::{Pick, Source};
-use super::catalog::Catalog;
+use super::ask::Ask;
+use super::blend::{Case, Pick, Source};
+use super::details::Names;
+use super::impressions::{Impression, Impressions, Shown, now};
+use super::library::Library;
 
 /// A list of tracks for a user, for a track, or for everyone.
 #[derive(Debug, Serialize)]
-pub struct Answer {
+pub struct Answer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     track_id: Option<i64>,
+    impression_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variant: Option<&'a str>,
     recommendations: Vec<i64>,
-    source: Source,
-    items: Vec<AnswerItem>,
+    source: Case,
+    items: Vec<AnswerItem<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct AnswerItem {
+struct AnswerItem<'a> {
     track_id: i64,
     score: f32,
     source: Source,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    names: Option<Names<'a>>,
 }
 
-impl Answer {
+impl<'a> Answer<'a> {
     /// An answer for everyone.
-    pub fn new(catalog: &Catalog, picks: &[Pick], source: Source) -> Self {
+    pub fn new(library: &'a Library, ask: &Ask, picks: &[Pick], source: Case) -> Self {
         let items = picks.iter().map(|pick| AnswerItem {
-            track_id: catalog.track_id(pick.item),
+            track_id: library.catalog.track_id(pick.item),
             score: pick.score,
             source: pick.source,
+            names: ask.names.then(|| library.details.names(Some(pick.item))),
         });
-        let items: Vec<AnswerItem> = items.collect();
+        let items: Vec<AnswerItem<'a>> = items.collect();
         let recommendations = items.iter().map(|item| item.track_id).collect();
-        Self { user_id: None, track_id: None, recommendations, source, items }
+        Self {
+            user_id: None,
+            track_id: None,
+            impression_id: String::new(),
+            variant: None,
+            recommendations,
+            source,
+            items,
+        }
     }
 
-    /// The same for one user.
+    /// The same for one user, whose variant is named.
     #[must_use]
-    pub fn for_user(self, user_id: i64) -> Self {
-        Self { user_id: Some(user_id), ..self }
+    pub fn for_user(self, user_id: i64, variant: Option<&'a str>) -> Self {
+        Self { user_id: Some(user_id), variant, ..self }
     }
 
     /// The same for one track.
     #[must_use]
     pub fn for_track(self, track_id: i64) -> Self {
         Self { track_id: Some(track_id), ..self }
+    }
+
+    /// Gives it an id, keeps what it shows, and writes it out.
+    pub fn give(mut self, impressions: &Impressions) -> Response {
+        self.impression_id = impressions.next_id();
+        if impressions.is_on() {
+            let shown = |item: &AnswerItem<'_>| Shown { track_id: item.track_id, source: item.source };
+            impressions.keep(&Impression {
+                impression_id: &self.impression_id,
+                at: now(),
+                user_id: self.user_id,
+                track_id: self.track_id,
+                variant: self.variant,
+                source: self.source,
+                items: self.items.iter().map(shown).collect(),
+            });
+        }
+        Json(self).into_response()
     }
 }

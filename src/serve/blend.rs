@@ -2,11 +2,10 @@
 //!
 //! Pure functions over items; who the user is and where the lists come from is decided elsewhere.
 
-use std::collections::HashSet;
-
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
+use super::catalog::ItemSet;
 use super::service::{Blending, First, Mode};
 
 /// A recommended item and where it comes from.
@@ -20,55 +19,74 @@ pub struct Pick {
     pub source: Source,
 }
 
-/// Where an item, or a whole answer, comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+/// Where an item comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// The precomputed list of the user.
     Personal,
     /// Tracks similar to the user's last events.
+    Online,
+    /// Tracks similar to the one that was asked for.
     Similar,
     /// The popular tracks.
+    Popular,
+}
+
+/// What a whole answer was made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Case {
+    /// The precomputed list of the user.
+    Personal,
+    /// Tracks similar to the user's last events, or to the one that was asked for.
+    Similar,
+    /// Popular tracks only.
     Default,
-    /// Personal and similar; of answers only.
+    /// Personal and similar.
     Blend,
 }
 
-impl Source {
-    /// Every source, in the order of the statistics.
+impl Case {
+    /// Every case, in the order of the statistics.
     pub const ALL: [Self; 4] = [Self::Personal, Self::Similar, Self::Default, Self::Blend];
-}
 
-/// The four cases: which lists have anything to say.
-pub fn case(online: &[Pick], offline: &[Pick]) -> Source {
-    match (online.is_empty(), offline.is_empty()) {
-        (true, true) => Source::Default,
-        (false, true) => Source::Similar,
-        (true, false) => Source::Personal,
-        (false, false) => Source::Blend,
+    /// Which of the four it is: which lists have anything to say.
+    pub fn of(has_online: bool, has_offline: bool) -> Self {
+        match (has_online, has_offline) {
+            (false, false) => Self::Default,
+            (true, false) => Self::Similar,
+            (false, true) => Self::Personal,
+            (true, true) => Self::Blend,
+        }
+    }
+
+    /// Its name in answers, statistics and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Personal => "personal",
+            Self::Similar => "similar",
+            Self::Default => "default",
+            Self::Blend => "blend",
+        }
     }
 }
 
-/// Blends two lists, fills up from `popular`, and cuts at `k`.
-///
-/// Positions are drawn from the lists as they are; then the second occurrence of an item is
-/// removed, keeping the order. When one list ends, the rest of the other follows.
-pub fn blend(
-    online: &[Pick],
-    offline: &[Pick],
-    popular: impl Iterator<Item = Pick>,
-    k: usize,
-    blending: &Blending,
+/// Blends two lists: positions are drawn from the lists as they are; when one ends, the rest of the
+/// other follows.
+pub fn blend<'a>(
+    online: &'a mut dyn Iterator<Item = Pick>,
+    offline: &'a mut dyn Iterator<Item = Pick>,
+    blending: &'a Blending,
     seed: u64,
-) -> Vec<Pick> {
+) -> impl Iterator<Item = Pick> + 'a {
     let (first, second) = match blending.first {
         First::Online => (online, offline),
         First::Offline => (offline, online),
     };
-    let (mut first, mut second) = (first.iter().copied(), second.iter().copied());
     let mut generator = Pcg64Mcg::seed_from_u64(blending.seed ^ seed);
     let mut position = 0u32;
-    let mixed = std::iter::from_fn(|| {
+    std::iter::from_fn(move || {
         let take_first = match blending.mode {
             Mode::Strict => position.is_multiple_of(2),
             Mode::Probability => generator.random_bool(blending.probability),
@@ -79,9 +97,13 @@ pub fn blend(
         } else {
             second.next().or_else(|| first.next())
         }
-    });
-    let mut taken = HashSet::with_capacity(k);
-    mixed.chain(popular).filter(|pick| taken.insert(pick.item)).take(k).collect()
+    })
+}
+
+/// The first `k` different items that `admits` lets in; it is asked of each item at most once.
+pub fn cut(picks: impl Iterator<Item = Pick>, k: usize, mut admits: impl FnMut(u32) -> bool) -> Vec<Pick> {
+    let mut taken = ItemSet::with_capacity_and_hasher(k, Default::default());
+    picks.filter(|pick| taken.insert(pick.item) && admits(pick.item)).take(k).collect()
 }
 
 #[cfg(test)]
@@ -95,9 +117,11 @@ mod tests {
     }
 
     fn blended(online: &[u32], offline: &[u32], popular: &[u32], k: usize, blending: &Blending) -> Vec<u32> {
-        let popular = picks(popular, Source::Default);
-        let (online, offline) = (picks(online, Source::Similar), picks(offline, Source::Personal));
-        blend(&online, &offline, popular.into_iter(), k, blending, 1).iter().map(|pick| pick.item).collect()
+        let popular = picks(popular, Source::Popular);
+        let mut online = picks(online, Source::Online).into_iter();
+        let mut offline = picks(offline, Source::Personal).into_iter();
+        let blended = blend(&mut online, &mut offline, blending, 1);
+        cut(blended.chain(popular), k, |_| true).iter().map(|pick| pick.item).collect()
     }
 
     #[test]
@@ -117,10 +141,9 @@ mod tests {
 
     #[test]
     fn the_four_cases_follow_from_the_lists() {
-        let (some, none) = (picks(&[1], Source::Similar), Vec::new());
-        let cases = [(&none, &none), (&some, &none), (&none, &some), (&some, &some)]
-            .map(|(online, offline)| case(online, offline));
-        assert_eq!(cases, [Source::Default, Source::Similar, Source::Personal, Source::Blend]);
+        let cases = [(false, false), (true, false), (false, true), (true, true)]
+            .map(|(has_online, has_offline)| Case::of(has_online, has_offline));
+        assert_eq!(cases, [Case::Default, Case::Similar, Case::Personal, Case::Blend]);
     }
 
     proptest! {

@@ -3,8 +3,11 @@
 //! Lists hold 32-bit indices; the number of a track is its row in the items table, so frequent
 //! tracks have small indices.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
+
+/// Items by their index, for what an answer leaves out or is limited to.
+pub type ItemSet = HashSet<u32, BuildHasherDefault<IdHasher>>;
 
 /// Track ids by index, and back.
 #[derive(Debug, Default)]
@@ -53,8 +56,8 @@ impl Catalog {
 }
 
 /// One multiplication folded in half: ids are looked up by the hundred million while loading.
-#[derive(Debug, Default)]
-struct IdHasher(u64);
+#[derive(Debug, Default, Clone, Copy)]
+pub struct IdHasher(u64);
 
 impl Hasher for IdHasher {
     fn finish(&self) -> u64 {
@@ -70,6 +73,10 @@ impl Hasher for IdHasher {
     fn write_u64(&mut self, value: u64) {
         let product = u128::from(self.0 ^ value ^ 0x9e37_79b9_7f4a_7c15) * 0xd6e8_feb8_6659_fd93_u128;
         self.0 = (product >> 64) as u64 ^ product as u64;
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.write_u64(u64::from(value));
     }
 
     fn write_i64(&mut self, value: i64) {

@@ -29,6 +29,14 @@ pub enum ApiError {
         /// What it is.
         found: String,
     },
+    /// A filter goes by a column that the table of items does not have.
+    #[error("`{field}` cannot be used here: the items of this service have no `{column}`")]
+    UnsupportedFilter {
+        /// The parameter.
+        field: &'static str,
+        /// The column.
+        column: &'static str,
+    },
     /// The query string or the path is not text.
     #[error("the address of the request is not valid UTF-8 text")]
     InvalidAddress,
@@ -66,10 +74,18 @@ struct ErrorBody {
 }
 
 impl ApiError {
+    /// A parameter with a value that cannot be; of the value, the first 40 letters are shown.
+    pub fn invalid(field: &'static str, expected: &str, found: &str) -> Self {
+        let found = found.chars().take(40).collect();
+        Self::InvalidParameter { field, expected: expected.to_owned(), found }
+    }
+
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::MissingParameter { .. } | Self::InvalidParameter { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::MissingParameter { .. }
+            | Self::InvalidParameter { .. }
+            | Self::UnsupportedFilter { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::InvalidAddress => StatusCode::BAD_REQUEST,
             Self::UnknownTrack { .. } | Self::NotFound => StatusCode::NOT_FOUND,
             Self::InvalidBody { status, .. } => *status,
@@ -83,6 +99,7 @@ impl ApiError {
         match self {
             Self::MissingParameter { .. } => "missing_parameter",
             Self::InvalidParameter { .. } => "invalid_parameter",
+            Self::UnsupportedFilter { .. } => "unsupported_filter",
             Self::InvalidAddress => "invalid_address",
             Self::UnknownTrack { .. } => "unknown_track",
             Self::InvalidBody { .. } => "invalid_body",
@@ -94,7 +111,9 @@ impl ApiError {
 
     fn field(&self) -> Option<&'static str> {
         match self {
-            Self::MissingParameter { field } | Self::InvalidParameter { field, .. } => Some(field),
+            Self::MissingParameter { field }
+            | Self::InvalidParameter { field, .. }
+            | Self::UnsupportedFilter { field, .. } => Some(field),
             Self::UnknownTrack { .. } => Some("track_id"),
             _ => None,
         }

@@ -62,6 +62,15 @@ pub enum ServiceError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Events(#[from] EventsFault),
+    /// The log of impressions cannot be opened.
+    #[error("cannot append impressions to `{}`: {cause}", path.display())]
+    #[diagnostic(help("name a file that can be written under `impressions: path` in the service file"))]
+    Impressions {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
     /// The running service failed.
     #[error("the service stopped: {0}")]
     #[diagnostic(help("{}", io_help(_0)))]

@@ -2,11 +2,13 @@
 
 use axum::extract::State as Extract;
 use axum::extract::rejection::JsonRejection;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
+use super::details::Names;
 use super::error::ApiError;
 use super::parameters::Parameters;
 use super::service::UnknownTracks;
@@ -44,16 +46,18 @@ struct Stored {
 
 /// The events of a user, newest first.
 #[derive(Debug, Serialize)]
-struct History {
+struct History<'a> {
     user_id: i64,
     events: Vec<i64>,
-    items: Vec<HistoryItem>,
+    items: Vec<HistoryItem<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct HistoryItem {
+struct HistoryItem<'a> {
     track_id: i64,
     at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    names: Option<Names<'a>>,
 }
 
 /// `POST /put?user_id&track_id`, `POST /add_event?user_id&track_id`: one listen.
@@ -83,27 +87,31 @@ async fn add_many(
 
 /// `POST /get?user_id&k`, `POST /get_events?user_id&k`, `GET /history/{user_id}/{k}`: newest first.
 ///
-/// 200, with an empty list for a user without events; 422 for a wrong parameter.
-async fn history(Extract(state): Extract<State>, parameters: Parameters) -> Result<Json<History>, ApiError> {
+/// 200, with an empty list for a user without events, and with names where `names=true`; 422 for a wrong parameter.
+async fn history(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, ApiError> {
     let (user_id, k) = (parameters.id("user_id")?, parameters.k(state.max_k())?);
+    let (library, names) = (state.library(), parameters.flag("names")?);
     let recent = state.events().recent(user_id, k);
     let at = |ms| DateTime::from_timestamp_millis(ms).unwrap_or_default();
     let items = recent.iter().map(|event| HistoryItem {
         track_id: event.track_id,
         at: at(event.at_ms).to_rfc3339_opts(SecondsFormat::Millis, true),
+        names: names.then(|| library.details.names(library.catalog.item(event.track_id))),
     });
     let events = recent.iter().map(|event| event.track_id).collect();
-    Ok(Json(History { user_id, events, items: items.collect() }))
+    Ok(Json(History { user_id, events, items: items.collect() }).into_response())
 }
 
 async fn store(state: &State, user_id: i64, track_ids: Vec<i64>) -> Result<Json<Stored>, ApiError> {
     if state.service().events.unknown_tracks == UnknownTracks::Refuse {
-        let unknown = track_ids.iter().find(|&&track_id| state.library().catalog.item(track_id).is_none());
+        let library = state.library();
+        let unknown = track_ids.iter().find(|&&track_id| library.catalog.item(track_id).is_none());
         if let Some(&track_id) = unknown {
             return Err(ApiError::UnknownTrack { track_id });
         }
     }
     let stored = track_ids.len();
-    state.events().append(user_id, track_ids).await?;
+    state.events().append(user_id, track_ids.clone()).await?;
+    state.impressions().listened(user_id, &track_ids);
     Ok(Json(Stored { result: "ok", stored }))
 }

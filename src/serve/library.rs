@@ -5,23 +5,29 @@
 
 use std::path::{Path, PathBuf};
 
-use super::catalog::Catalog;
+use super::blend::{Pick, Source};
+use super::catalog::{Catalog, ItemSet};
+use super::details::Details;
 use super::failure::ServiceError;
-use super::lists::{InvalidLists, Lists, ListsBuilder};
+use super::lists::{InvalidLists, List, Lists, ListsBuilder};
 use super::service::Artifacts;
-use crate::codec::{CodecError, ranked};
+use crate::codec::{CodecError, item_details, ranked};
 
 /// One release: the tracks, the lists of users and tracks, and the popular tracks.
 #[derive(Debug, Default)]
 pub struct Library {
     /// The tracks.
     pub catalog: Catalog,
+    /// What the tracks are called, and what filters go by.
+    pub details: Details,
     /// Final recommendations by user.
     pub recommendations: Lists,
     /// Similar tracks by track.
     pub similar: Lists,
     /// The most popular tracks with their scores, best first.
     pub top_popular: Vec<(u32, f32)>,
+    /// Tracks that no answer names.
+    pub blocked: ItemSet,
 }
 
 impl Library {
@@ -32,7 +38,8 @@ impl Library {
     /// When one is missing, unreadable, or does not fit the others.
     pub fn load(artifacts: &Artifacts) -> Result<Self, ServiceError> {
         artifacts.check()?;
-        let track_ids = ranked::read_ids(&artifacts.items, "track_id")?;
+        let mut details = item_details::read(&artifacts.items)?;
+        let track_ids = std::mem::take(&mut details.track_ids);
         let catalog = Catalog::new(track_ids).map_err(|track_id| CodecError::Value {
             path: artifacts.items.clone(),
             column: "track_id".to_owned(),
@@ -47,7 +54,25 @@ impl Library {
             scored.map(|(track, &score)| Ok((item(track)?, score))).collect::<Result<Vec<_>, _>>()
         })?
         .map_err(mismatch(path))?;
-        Ok(Self { catalog, recommendations, similar, top_popular })
+        let details = Details::new(details, catalog.len());
+        Ok(Self { catalog, details, recommendations, similar, top_popular, blocked: ItemSet::default() })
+    }
+
+    /// The same, with tracks that no answer may name; ids that are not in the catalogue are no matter.
+    #[must_use]
+    pub fn blocking(mut self, track_ids: &[i64]) -> Self {
+        self.blocked = track_ids.iter().filter_map(|&id| self.catalog.item(id)).collect();
+        self
+    }
+
+    /// The items of a list, with its source.
+    pub fn picks(&self, list: List<'_>, source: Source) -> impl Iterator<Item = Pick> {
+        list.iter().map(move |(item, score)| Pick { item, score, source })
+    }
+
+    /// The popular tracks, best first.
+    pub fn popular(&self) -> impl Iterator<Item = Pick> {
+        self.top_popular.iter().map(|&(item, score)| Pick { item, score, source: Source::Popular })
     }
 }
 

@@ -6,11 +6,15 @@
 //! resource is one file with its routes first; errors are one type.
 
 pub mod answer;
+pub mod ask;
 pub mod blend;
 pub mod catalog;
+pub mod details;
 pub mod error;
 pub mod events;
 pub mod failure;
+pub mod filter;
+pub mod impressions;
 pub mod library;
 pub mod lists;
 pub mod online;
@@ -18,6 +22,7 @@ pub mod parameters;
 pub mod service;
 pub mod start;
 pub mod state;
+pub mod variants;
 
 mod history;
 mod popular;
@@ -56,7 +61,8 @@ pub fn router(state: State) -> Router {
         .with_state(state)
 }
 
-/// Answers until `shutdown` is there; then finishes the requests in flight and closes the events.
+/// Answers until `shutdown` is there; then finishes the requests in flight and closes
+/// the files of events and impressions.
 ///
 /// # Errors
 /// When the system takes the listener away.
@@ -85,5 +91,6 @@ pub async fn serve(
         () = deadline => Ok(()),
     };
     state.events().close().await;
+    state.impressions().close().await;
     result
 }

@@ -4,22 +4,25 @@
 //! tracks once), so that a track close to several recent events, or to the newest, comes first.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasherDefault;
 
 use super::blend::{Pick, Source};
+use super::catalog::IdHasher;
 use super::library::Library;
 use super::service::Blending;
 
-/// Tracks similar to the newest of `history` (newest first), best first, without `excluded` ones.
+/// Tracks similar to the newest of `history` (newest first), the best `k` first, of those that `allows`
+/// lets in.
 pub fn similar_to_events(
     library: &Library,
     history: &[i64],
     blending: &Blending,
-    excluded: &HashSet<u32>,
+    allows: impl Fn(u32) -> bool,
     k: usize,
 ) -> Vec<Pick> {
     let mut started = HashSet::new();
     let starts = history.iter().filter(|&&track_id| started.insert(track_id));
-    let mut scores: HashMap<u32, f32> = HashMap::new();
+    let mut scores: HashMap<u32, f32, BuildHasherDefault<IdHasher>> = HashMap::default();
     let mut weight = 1.0;
     for &track_id in starts.take(blending.online_events.get()) {
         for (item, similarity) in library.similar.list(track_id).unwrap_or_default().iter() {
@@ -29,8 +32,8 @@ pub fn similar_to_events(
     }
     let mut picks: Vec<Pick> = scores
         .into_iter()
-        .filter(|(item, _)| !excluded.contains(item))
-        .map(|(item, score)| Pick { item, score, source: Source::Similar })
+        .filter(|(item, _)| allows(*item))
+        .map(|(item, score)| Pick { item, score, source: Source::Online })
         .collect();
     let best_first = |a: &Pick, b: &Pick| b.score.total_cmp(&a.score).then(a.item.cmp(&b.item));
     if picks.len() > k {

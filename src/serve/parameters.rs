@@ -1,6 +1,7 @@
 //! The parameters of a request: one place for path and query, because each resource answers to
 //! `POST /route?user_id&k` as well as to `GET /route/{user_id}/{k}`.
 
+use std::num::NonZeroUsize;
 use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Query, RawPathParams};
@@ -10,6 +11,9 @@ use super::error::ApiError;
 
 /// The length of a list when the request does not say.
 pub const DEFAULT_K: usize = 25;
+
+/// The longest list of track ids in a request.
+pub const MAX_IDS: usize = 1000;
 
 /// Names and values from the path, then from the query.
 #[derive(Debug, Clone, Default)]
@@ -33,15 +37,49 @@ impl Parameters {
         let Some(found) = self.value("k") else { return Ok(DEFAULT_K.min(max_k)) };
         let expected = || format!("an integer from 1 to {max_k}");
         let k: usize = parse("k", found, &expected())?;
-        if (1..=max_k).contains(&k) {
-            Ok(k)
-        } else {
-            Err(ApiError::InvalidParameter { field: "k", expected: expected(), found: found.to_owned() })
+        if (1..=max_k).contains(&k) { Ok(k) } else { Err(ApiError::invalid("k", &expected(), found)) }
+    }
+
+    /// A switch that is off when the request does not say.
+    ///
+    /// # Errors
+    /// When it is neither `true` nor `false`.
+    pub fn flag(&self, field: &'static str) -> Result<bool, ApiError> {
+        self.value(field).map_or(Ok(false), |found| parse(field, found, "true or false"))
+    }
+
+    /// A number from 1 up, or nothing when the request does not say.
+    ///
+    /// # Errors
+    /// When it is not an integer from 1 up.
+    pub fn count(&self, field: &'static str) -> Result<Option<usize>, ApiError> {
+        let Some(found) = self.value(field) else { return Ok(None) };
+        let expected = "an integer from 1 up";
+        parse::<NonZeroUsize>(field, found, expected).map(|count| Some(count.get()))
+    }
+
+    /// Track ids, separated by commas, the parameter given any number of times; none when it is empty.
+    ///
+    /// # Errors
+    /// When one is not a 64-bit integer, or there are more than [`MAX_IDS`].
+    pub fn ids(&self, field: &'static str) -> Result<Vec<i64>, ApiError> {
+        let ids = self.all(field).flat_map(|list| list.split(',')).filter(|id| !id.is_empty());
+        let expected = "integers of 64 bits, separated by commas";
+        let ids: Vec<i64> = ids.map(|id| parse(field, id.trim(), expected)).collect::<Result<_, _>>()?;
+        if ids.len() > MAX_IDS {
+            let expected = format!("at most {MAX_IDS} track ids");
+            return Err(ApiError::invalid(field, &expected, &ids.len().to_string()));
         }
+        Ok(ids)
+    }
+
+    /// Every value of a parameter.
+    pub fn all(&self, field: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(name, _)| name == field).map(|(_, value)| value.as_str())
     }
 
     fn value(&self, field: &str) -> Option<&str> {
-        self.0.iter().find(|(name, _)| name == field).map(|(_, value)| value.as_str())
+        self.all(field).next()
     }
 }
 
@@ -59,8 +97,5 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
 }
 
 fn parse<T: FromStr>(field: &'static str, found: &str, expected: &str) -> Result<T, ApiError> {
-    found.parse().map_err(|_| {
-        let shown: String = found.chars().take(40).collect();
-        ApiError::InvalidParameter { field, expected: expected.to_owned(), found: shown }
-    })
+    found.parse().map_err(|_| ApiError::invalid(field, expected, found))
 }

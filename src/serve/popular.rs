@@ -1,11 +1,13 @@
 //! The most popular tracks.
 
+use axum::Router;
 use axum::extract::State as Extract;
+use axum::response::Response;
 use axum::routing::get;
-use axum::{Json, Router};
 
 use super::answer::Answer;
-use super::blend::{Pick, Source};
+use super::ask::Ask;
+use super::blend::Case;
 use super::error::ApiError;
 use super::parameters::Parameters;
 use super::state::State;
@@ -17,12 +19,10 @@ pub fn router() -> Router<State> {
 
 /// `GET /top_popular` and `GET /top_popular/{k}`: the same tracks for everyone.
 ///
-/// 200 with an [`Answer`]; 422 for a wrong `k`.
-async fn top_popular(
-    Extract(state): Extract<State>,
-    parameters: Parameters,
-) -> Result<Json<Answer>, ApiError> {
-    let k = parameters.k(state.max_k())?;
-    let picks: Vec<Pick> = state.popular().take(k).collect();
-    Ok(Json(Answer::new(&state.library().catalog, &picks, Source::Default)))
+/// 200 with an [`Answer`]; 422 for a wrong parameter.
+async fn top_popular(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, ApiError> {
+    let library = &*state.library();
+    let ask = Ask::new(&parameters, library, state.max_k())?;
+    let picks = ask.cut(library, library.popular());
+    Ok(Answer::new(library, &ask, &picks, Case::Default).give(state.impressions()))
 }

@@ -1,17 +1,21 @@
 //! Recommendations for a user: final, offline, online.
 
-use std::collections::HashSet;
-
+use axum::Router;
 use axum::extract::State as Extract;
+use axum::response::Response;
 use axum::routing::{get, post};
-use axum::{Json, Router};
 
 use super::answer::Answer;
-use super::blend::{Pick, Source, blend, case};
+use super::ask::Ask;
+use super::blend::{Case, Pick, Source, blend};
+use super::catalog::ItemSet;
 use super::error::ApiError;
+use super::library::Library;
 use super::online::similar_to_events;
 use super::parameters::Parameters;
+use super::service::Blending;
 use super::state::State;
+use super::variants::Assigned;
 
 /// The routes of this resource.
 pub fn router() -> Router<State> {
@@ -28,68 +32,76 @@ pub fn router() -> Router<State> {
 ///
 /// 200 with an [`Answer`]; 422 for a wrong parameter. `source` is `default` for a new user,
 /// `similar` with events only, `personal` with a precomputed list only, `blend` with both; items
-/// that fill a short list up are `default`.
-async fn final_list(
-    Extract(state): Extract<State>,
-    parameters: Parameters,
-) -> Result<Json<Answer>, ApiError> {
-    let (user_id, k) = (parameters.id("user_id")?, parameters.k(state.max_k())?);
-    let (library, blending) = (state.library(), &state.service().blending);
-    let history = history(&state, user_id);
-    let seen = seen(&state, &history);
-    let excluded = if blending.exclude_seen { &seen } else { &HashSet::new() };
-    let is_new = |pick: &Pick| !excluded.contains(&pick.item);
+/// that fill a short list up are `popular`.
+async fn final_list(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, ApiError> {
+    let library = &*state.library();
+    let (user_id, ask) = (parameters.id("user_id")?, Ask::new(&parameters, library, state.max_k())?);
+    let Assigned { name, blending } = state.variant(user_id);
+    let history = History::of(&state, library, user_id);
+    let allows = |pick: &Pick| {
+        ask.allows(library, pick.item) && !(blending.exclude_seen && history.seen.contains(&pick.item))
+    };
 
     let list = library.recommendations.list(user_id).unwrap_or_default();
-    let offline: Vec<Pick> = state.picks(list, Source::Personal).filter(is_new).take(k).collect();
-    let online = online_picks(&state, &history, seen.clone(), k);
-    let source = case(&online, &offline);
-    let seed = user_id.cast_unsigned() ^ (history.len() as u64).rotate_left(32);
-    let picks = blend(&online, &offline, state.popular().filter(is_new), k, blending, seed);
-    state.count(source);
-    Ok(Json(Answer::new(&library.catalog, &picks, source).for_user(user_id)))
+    let mut offline = library.picks(list, Source::Personal).filter(allows).peekable();
+    let mut online = history.similar(library, blending, &ask).into_iter().peekable();
+    let case = Case::of(online.peek().is_some(), offline.peek().is_some());
+    let seed = user_id.cast_unsigned() ^ (history.track_ids.len() as u64).rotate_left(32);
+    let blended = blend(&mut online, &mut offline, blending, seed);
+    let picks = ask.cut(library, blended.chain(library.popular().filter(allows)));
+    state.count(case);
+    Ok(Answer::new(library, &ask, &picks, case).for_user(user_id, name).give(state.impressions()))
 }
 
 /// `POST /recommendations_offline?user_id&k`, `POST /get_recs?user_id&k`: the precomputed list.
 ///
 /// 200 with an [`Answer`], `personal`, or `default` (top popular) for a user without a list;
 /// 422 for a wrong parameter.
-async fn offline(Extract(state): Extract<State>, parameters: Parameters) -> Result<Json<Answer>, ApiError> {
-    let (user_id, k) = (parameters.id("user_id")?, parameters.k(state.max_k())?);
-    let library = state.library();
-    let (picks, source): (Vec<Pick>, Source) = match library.recommendations.list(user_id) {
-        Some(list) => (state.picks(list, Source::Personal).take(k).collect(), Source::Personal),
-        None => (state.popular().take(k).collect(), Source::Default),
+async fn offline(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, ApiError> {
+    let library = &*state.library();
+    let (user_id, ask) = (parameters.id("user_id")?, Ask::new(&parameters, library, state.max_k())?);
+    let (picks, case) = match library.recommendations.list(user_id) {
+        Some(list) => (ask.cut(library, library.picks(list, Source::Personal)), Case::Personal),
+        None => (ask.cut(library, library.popular()), Case::Default),
     };
-    state.count(source);
-    Ok(Json(Answer::new(&library.catalog, &picks, source).for_user(user_id)))
+    state.count(case);
+    Ok(Answer::new(library, &ask, &picks, case)
+        .for_user(user_id, state.variant(user_id).name)
+        .give(state.impressions()))
 }
 
 /// `POST /recommendations_online?user_id&k`: similar to the user's last events.
 ///
 /// 200 with an [`Answer`], `similar`; the list is empty for a user without events. 422 for a wrong
 /// parameter.
-async fn online(Extract(state): Extract<State>, parameters: Parameters) -> Result<Json<Answer>, ApiError> {
-    let (user_id, k) = (parameters.id("user_id")?, parameters.k(state.max_k())?);
-    let history = history(&state, user_id);
-    let picks = online_picks(&state, &history, seen(&state, &history), k);
-    state.count(Source::Similar);
-    Ok(Json(Answer::new(&state.library().catalog, &picks, Source::Similar).for_user(user_id)))
+async fn online(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, ApiError> {
+    let library = &*state.library();
+    let (user_id, ask) = (parameters.id("user_id")?, Ask::new(&parameters, library, state.max_k())?);
+    let Assigned { name, blending } = state.variant(user_id);
+    let similar = History::of(&state, library, user_id).similar(library, blending, &ask);
+    let picks = ask.cut(library, similar.into_iter());
+    state.count(Case::Similar);
+    Ok(Answer::new(library, &ask, &picks, Case::Similar).for_user(user_id, name).give(state.impressions()))
 }
 
-fn history(state: &State, user_id: i64) -> Vec<i64> {
-    state.events().recent(user_id, usize::MAX).iter().map(|event| event.track_id).collect()
+/// What a user listened to, as a release knows it.
+struct History {
+    /// Newest first.
+    track_ids: Vec<i64>,
+    seen: ItemSet,
 }
 
-fn seen(state: &State, history: &[i64]) -> HashSet<u32> {
-    history.iter().filter_map(|&track_id| state.library().catalog.item(track_id)).collect()
-}
-
-/// What a user listened to is never similar to itself in a way that helps: it is always left out.
-fn online_picks(state: &State, history: &[i64], mut excluded: HashSet<u32>, k: usize) -> Vec<Pick> {
-    if history.is_empty() {
-        return Vec::new();
+impl History {
+    fn of(state: &State, library: &Library, user_id: i64) -> Self {
+        let recent = state.events().recent(user_id, usize::MAX);
+        let track_ids: Vec<i64> = recent.iter().map(|event| event.track_id).collect();
+        let seen = track_ids.iter().filter_map(|&track_id| library.catalog.item(track_id)).collect();
+        Self { track_ids, seen }
     }
-    excluded.extend(state.blocked());
-    similar_to_events(state.library(), history, &state.service().blending, &excluded, k)
+
+    /// What a user listened to is never similar to itself in a way that helps: it is always left out.
+    fn similar(&self, library: &Library, blending: &Blending, ask: &Ask) -> Vec<Pick> {
+        let allows = |item| ask.allows(library, item) && !self.seen.contains(&item);
+        similar_to_events(library, &self.track_ids, blending, allows, ask.n_needed())
+    }
 }

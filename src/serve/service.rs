@@ -11,6 +11,7 @@ use miette::NamedSource;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::failure::{ContentFault, FileFault, ServiceError};
+use super::variants::{self, Variant};
 
 /// A service file as written, defaults filled in.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -28,10 +29,17 @@ pub struct Service {
     pub artifacts: Artifacts,
     /// How the final list is put together.
     pub blending: Blending,
+    /// A/B variants of the blending.
+    #[serde(deserialize_with = "variants::list")]
+    pub variants: Vec<Variant>,
+    /// Goes into the hash that deals users to variants; another one deals them anew.
+    pub variant_salt: String,
     /// Tracks that no answer names.
     pub blocked_tracks: Vec<i64>,
     /// Where events are kept.
     pub events: Events,
+    /// Where it is written down what users were shown.
+    pub impressions: Impressions,
 }
 
 impl Default for Service {
@@ -42,8 +50,11 @@ impl Default for Service {
             max_k: NonZeroUsize::new(1000).expect("1000 is not 0"),
             artifacts: Artifacts::default(),
             blending: Blending::default(),
+            variants: Vec::new(),
+            variant_salt: "recsys".to_owned(),
             blocked_tracks: Vec::new(),
             events: Events::default(),
+            impressions: Impressions::default(),
         }
     }
 }
@@ -172,6 +183,14 @@ impl Default for Events {
     }
 }
 
+/// Where it is written down what users were shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Impressions {
+    /// A file of JSON Lines that answers are appended to, one line each; null keeps nothing.
+    pub path: Option<PathBuf>,
+}
+
 /// What becomes of an event with a track that is not in the items table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -197,7 +216,8 @@ impl Service {
     #[must_use]
     pub fn under(mut self, root: &Path) -> Self {
         let Artifacts { recommendations, similar, top_popular, items } = &mut self.artifacts;
-        for path in [recommendations, similar, top_popular, items, &mut self.events.path] {
+        let files = [recommendations, similar, top_popular, items, &mut self.events.path];
+        for path in files.into_iter().chain(&mut self.impressions.path) {
             *path = root.join(&path);
         }
         self
@@ -230,7 +250,7 @@ impl Service {
     }
 }
 
-fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+pub(super) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let value = f64::deserialize(deserializer)?;
     if (0.0..=1.0).contains(&value) {
         Ok(value)
@@ -245,7 +265,7 @@ fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
     u16::try_from(value).map_err(|_| message())
 }
 
-fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NonZeroUsize, D::Error> {
+pub(super) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NonZeroUsize, D::Error> {
     let value = i64::deserialize(deserializer)?;
     let count = usize::try_from(value).ok().and_then(NonZeroUsize::new);
     count.ok_or_else(|| D::Error::custom(format_args!("expected an integer from 1 up, found {value}")))
@@ -287,6 +307,22 @@ mod tests {
                 "expected a number from 0 to 1, found 1.5",
             ),
             ("blending:\n  mode: fair\n", "line 2, column 9", "probability"),
+            ("variants:\n- { name: a, share: 1.5 }\n", "line 2, column 20", "from 0 to 1, found 1.5"),
+            (
+                "variants:\n- { name: a, share: 0.5, blending: { k: 1 } }\n",
+                "line 2, column 37",
+                "probability",
+            ),
+            (
+                "variants: [{ name: a, share: 0.75 }, { name: b, share: 0.5 }]\n",
+                "line 1, column 11",
+                "shares that add up to 1 at most, found 1.25",
+            ),
+            (
+                "variants: [{ name: a, share: 0.5 }, { name: a, share: 0.5 }]\n",
+                "line 1, column 11",
+                "found `a`",
+            ),
             ("events: { keep: 3 }\n", "line 1, column 11", "keep_per_user"),
         ] {
             let message = parse(text).unwrap_err();

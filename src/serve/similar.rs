@@ -1,11 +1,13 @@
 //! Tracks similar to a track.
 
+use axum::Router;
 use axum::extract::State as Extract;
+use axum::response::Response;
 use axum::routing::{get, post};
-use axum::{Json, Router};
 
 use super::answer::Answer;
-use super::blend::{Pick, Source};
+use super::ask::Ask;
+use super::blend::{Case, Source};
 use super::error::ApiError;
 use super::parameters::Parameters;
 use super::state::State;
@@ -22,13 +24,13 @@ pub fn router() -> Router<State> {
 ///
 /// 200 with an [`Answer`], empty when nothing is similar; 404 when the track is not known; 422 for
 /// a wrong parameter.
-async fn similar(Extract(state): Extract<State>, parameters: Parameters) -> Result<Json<Answer>, ApiError> {
-    let (track_id, k) = (parameters.id("track_id")?, parameters.k(state.max_k())?);
-    let library = state.library();
+async fn similar(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, ApiError> {
+    let library = &*state.library();
+    let (track_id, ask) = (parameters.id("track_id")?, Ask::new(&parameters, library, state.max_k())?);
     if library.catalog.item(track_id).is_none() {
         return Err(ApiError::UnknownTrack { track_id });
     }
     let list = library.similar.list(track_id).unwrap_or_default();
-    let picks: Vec<Pick> = state.picks(list, Source::Similar).take(k).collect();
-    Ok(Json(Answer::new(&library.catalog, &picks, Source::Similar).for_track(track_id)))
+    let picks = ask.cut(library, library.picks(list, Source::Similar));
+    Ok(Answer::new(library, &ask, &picks, Case::Similar).for_track(track_id).give(state.impressions()))
 }

@@ -9,6 +9,7 @@ use tokio::runtime::Builder;
 
 use super::events::EventStore;
 use super::failure::ServiceError;
+use super::impressions::Impressions;
 use super::library::Library;
 use super::service::Service;
 use super::state::State;
@@ -48,6 +49,7 @@ pub fn start(
     let begin = Instant::now();
     let library = Library::load(&service.artifacts)?;
     let events = EventStore::open(&service.events.path, service.events.keep_per_user.get())?;
+    let impressions = Impressions::open(service.impressions.path.as_deref())?;
     let facts = Started {
         address: listener.local_addr().map_err(ServiceError::Stopped)?,
         n_tracks: library.catalog.len(),
@@ -55,7 +57,7 @@ pub fn start(
         n_similar: library.similar.len(),
         loading: begin.elapsed(),
     };
-    let state = State::new(service.clone(), library, events);
+    let state = State::new(service.clone(), library, events, impressions);
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(ServiceError::Stopped)?;
     runtime.block_on(async {
         let listener = TcpListener::from_std(listener).map_err(ServiceError::Stopped)?;

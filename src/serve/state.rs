@@ -1,14 +1,16 @@
 //! What every handler shares: the release, the events, the settings, the counts.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::blend::{Pick, Source};
+use arc_swap::ArcSwap;
+
+use super::blend::Case;
 use super::events::EventStore;
+use super::impressions::Impressions;
 use super::library::Library;
-use super::lists::List;
 use super::service::Service;
+use super::variants::{Assigned, Variants};
 
 /// The state of a running service; cheap to clone.
 #[derive(Debug, Clone)]
@@ -17,17 +19,19 @@ pub struct State(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     service: Service,
-    library: Library,
+    library: ArcSwap<Library>,
     events: EventStore,
-    blocked: HashSet<u32>,
-    given: [AtomicU64; Source::ALL.len()],
+    impressions: Impressions,
+    variants: Variants,
+    given: [AtomicU64; Case::ALL.len()],
 }
 
 impl State {
     /// A service ready to answer.
-    pub fn new(service: Service, library: Library, events: EventStore) -> Self {
-        let blocked = service.blocked_tracks.iter().filter_map(|&id| library.catalog.item(id)).collect();
-        Self(Arc::new(Shared { service, library, events, blocked, given: Default::default() }))
+    pub fn new(service: Service, library: Library, events: EventStore, impressions: Impressions) -> Self {
+        let library = ArcSwap::from_pointee(library.blocking(&service.blocked_tracks));
+        let variants = Variants::new(&service);
+        Self(Arc::new(Shared { service, library, events, impressions, variants, given: Default::default() }))
     }
 
     /// The settings.
@@ -35,9 +39,15 @@ impl State {
         &self.0.service
     }
 
-    /// The release.
-    pub fn library(&self) -> &Library {
-        &self.0.library
+    /// The release at this moment: a request takes it once and answers from it to the end, whatever
+    /// is published meanwhile.
+    pub fn library(&self) -> Arc<Library> {
+        self.0.library.load_full()
+    }
+
+    /// Answers further requests from another release; the old one goes with the last request on it.
+    pub fn publish(&self, library: Library) {
+        self.0.library.store(Arc::new(library.blocking(&self.0.service.blocked_tracks)));
     }
 
     /// The events.
@@ -45,36 +55,28 @@ impl State {
         &self.0.events
     }
 
+    /// Ids of answers, and what they showed.
+    pub fn impressions(&self) -> &Impressions {
+        &self.0.impressions
+    }
+
+    /// What the answers of a user are made with.
+    pub fn variant(&self, user_id: i64) -> Assigned<'_> {
+        self.0.variants.of(user_id)
+    }
+
     /// The longest list that may be asked for.
     pub fn max_k(&self) -> usize {
         self.0.service.max_k.get()
     }
 
-    /// Tracks that no answer names.
-    pub fn blocked(&self) -> &HashSet<u32> {
-        &self.0.blocked
-    }
-
-    /// A list without blocked tracks.
-    pub fn picks(&self, list: List<'_>, source: Source) -> impl Iterator<Item = Pick> {
-        let picks = list.iter().map(move |(item, score)| Pick { item, score, source });
-        picks.filter(|pick| !self.0.blocked.contains(&pick.item))
-    }
-
-    /// The popular tracks without blocked ones.
-    pub fn popular(&self) -> impl Iterator<Item = Pick> {
-        let popular = self.0.library.top_popular.iter();
-        let picks = popular.map(|&(item, score)| Pick { item, score, source: Source::Default });
-        picks.filter(|pick| !self.0.blocked.contains(&pick.item))
-    }
-
     /// Counts an answer to a user.
-    pub fn count(&self, source: Source) {
-        self.0.given[source as usize].fetch_add(1, Ordering::Relaxed);
+    pub fn count(&self, case: Case) {
+        self.0.given[case as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many answers of each source users were given.
-    pub fn given(&self, source: Source) -> u64 {
-        self.0.given[source as usize].load(Ordering::Relaxed)
+    /// How many answers of each case users were given.
+    pub fn given(&self, case: Case) -> u64 {
+        self.0.given[case as usize].load(Ordering::Relaxed)
     }
 }

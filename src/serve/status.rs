@@ -6,7 +6,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 
-use super::blend::Source;
+use super::blend::Case;
 use super::state::State;
 
 /// The routes of this resource.
@@ -54,9 +54,9 @@ async fn ready(Extract(state): Extract<State>) -> (StatusCode, Json<Status>) {
 /// `GET /stats`: 200, answers to users by source since the start.
 async fn stats(Extract(state): Extract<State>) -> Json<Stats> {
     Json(Stats {
-        personal: state.given(Source::Personal),
-        similar: state.given(Source::Similar),
-        default: state.given(Source::Default),
-        blend: state.given(Source::Blend),
+        personal: state.given(Case::Personal),
+        similar: state.given(Case::Similar),
+        default: state.given(Case::Default),
+        blend: state.given(Case::Blend),
     })
 }

@@ -28,6 +28,8 @@ mod rank;
 mod same;
 mod schema;
 mod serve;
+mod serve_lists;
+mod serve_project;
 mod stop;
 mod toy;
 mod trust;
