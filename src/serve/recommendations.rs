@@ -11,8 +11,9 @@ use super::blend::{Case, Pick, Source, blend};
 use super::catalog::ItemSet;
 use super::error::ApiError;
 use super::library::Library;
-use super::online::similar_to_events;
+use super::online::{self, Listened, listened};
 use super::parameters::Parameters;
+use super::reason::Grounds;
 use super::service::Blending;
 use super::state::State;
 use super::variants::Assigned;
@@ -37,7 +38,7 @@ async fn final_list(Extract(state): Extract<State>, parameters: Parameters) -> R
     let library = &*state.library();
     let (user_id, ask) = (parameters.id("user_id")?, Ask::new(&parameters, library, state.max_k())?);
     let Assigned { name, blending } = state.variant(user_id);
-    let history = History::of(&state, library, user_id);
+    let history = History::of(&state, library, user_id, blending);
     let allows = |pick: &Pick| {
         ask.allows(library, pick.item) && !(blending.exclude_seen && history.seen.contains(&pick.item))
     };
@@ -46,11 +47,12 @@ async fn final_list(Extract(state): Extract<State>, parameters: Parameters) -> R
     let mut offline = library.picks(list, Source::Personal).filter(allows).peekable();
     let mut online = history.similar(library, blending, &ask).into_iter().peekable();
     let case = Case::of(online.peek().is_some(), offline.peek().is_some());
-    let seed = user_id.cast_unsigned() ^ (history.track_ids.len() as u64).rotate_left(32);
+    let seed = user_id.cast_unsigned() ^ (history.n_events as u64).rotate_left(32);
     let blended = blend(&mut online, &mut offline, blending, seed);
     let picks = ask.cut(library, blended.chain(library.popular().filter(allows)));
     state.count(case);
-    Ok(Answer::new(library, &ask, &picks, case).for_user(user_id, name).give(state.impressions()))
+    let grounds = history.grounds(user_id, blending);
+    Ok(Answer::new(library, &ask, &picks, case, &grounds).for_user(user_id, name).give(state.impressions()))
 }
 
 /// `POST /recommendations_offline?user_id&k`, `POST /get_recs?user_id&k`: the precomputed list.
@@ -60,14 +62,16 @@ async fn final_list(Extract(state): Extract<State>, parameters: Parameters) -> R
 async fn offline(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, ApiError> {
     let library = &*state.library();
     let (user_id, ask) = (parameters.id("user_id")?, Ask::new(&parameters, library, state.max_k())?);
+    let Assigned { name, blending } = state.variant(user_id);
     let (picks, case) = match library.recommendations.list(user_id) {
         Some(list) => (ask.cut(library, library.picks(list, Source::Personal)), Case::Personal),
         None => (ask.cut(library, library.popular()), Case::Default),
     };
     state.count(case);
-    Ok(Answer::new(library, &ask, &picks, case)
-        .for_user(user_id, state.variant(user_id).name)
-        .give(state.impressions()))
+    let history =
+        if ask.explain { History::of(&state, library, user_id, blending) } else { History::default() };
+    let grounds = history.grounds(user_id, blending);
+    Ok(Answer::new(library, &ask, &picks, case, &grounds).for_user(user_id, name).give(state.impressions()))
 }
 
 /// `POST /recommendations_online?user_id&k`: similar to the user's last events.
@@ -78,30 +82,39 @@ async fn online(Extract(state): Extract<State>, parameters: Parameters) -> Resul
     let library = &*state.library();
     let (user_id, ask) = (parameters.id("user_id")?, Ask::new(&parameters, library, state.max_k())?);
     let Assigned { name, blending } = state.variant(user_id);
-    let similar = History::of(&state, library, user_id).similar(library, blending, &ask);
-    let picks = ask.cut(library, similar.into_iter());
+    let history = History::of(&state, library, user_id, blending);
+    let picks = ask.cut(library, history.similar(library, blending, &ask).into_iter());
     state.count(Case::Similar);
-    Ok(Answer::new(library, &ask, &picks, Case::Similar).for_user(user_id, name).give(state.impressions()))
+    let grounds = history.grounds(user_id, blending);
+    Ok(Answer::new(library, &ask, &picks, Case::Similar, &grounds)
+        .for_user(user_id, name)
+        .give(state.impressions()))
 }
 
 /// What a user listened to, as a release knows it.
+#[derive(Default)]
 struct History {
-    /// Newest first.
-    track_ids: Vec<i64>,
+    n_events: usize,
     seen: ItemSet,
+    /// What online recommendations start from.
+    last: Vec<Listened>,
 }
 
 impl History {
-    fn of(state: &State, library: &Library, user_id: i64) -> Self {
+    fn of(state: &State, library: &Library, user_id: i64, blending: &Blending) -> Self {
         let recent = state.events().recent(user_id, usize::MAX);
         let track_ids: Vec<i64> = recent.iter().map(|event| event.track_id).collect();
         let seen = track_ids.iter().filter_map(|&track_id| library.catalog.item(track_id)).collect();
-        Self { track_ids, seen }
+        Self { n_events: track_ids.len(), seen, last: listened(library, &track_ids, blending) }
     }
 
     /// What a user listened to is never similar to itself in a way that helps: it is always left out.
     fn similar(&self, library: &Library, blending: &Blending, ask: &Ask) -> Vec<Pick> {
         let allows = |item| ask.allows(library, item) && !self.seen.contains(&item);
-        similar_to_events(library, &self.track_ids, blending, allows, ask.n_needed())
+        online::recommend(library, &self.last, blending.online, allows, ask.n_needed())
+    }
+
+    fn grounds(&self, user_id: i64, blending: &Blending) -> Grounds<'_> {
+        Grounds { listened: &self.last, online: blending.online, user_id: Some(user_id), track: None }
     }
 }

@@ -11,6 +11,7 @@ use super::events::EventStore;
 use super::failure::ServiceError;
 use super::impressions::Impressions;
 use super::library::Library;
+use super::reload::Watch;
 use super::service::Service;
 use super::state::State;
 
@@ -44,10 +45,10 @@ pub fn start(
     started: impl FnOnce(&Started),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServiceError> {
-    service.artifacts.check()?;
+    service.check()?;
     let listener = listen(service)?;
     let begin = Instant::now();
-    let library = Library::load(&service.artifacts)?;
+    let library = Library::load(service)?;
     let events = EventStore::open(&service.events.path, service.events.keep_per_user.get())?;
     let impressions = Impressions::open(service.impressions.path.as_deref())?;
     let facts = Started {
@@ -58,6 +59,9 @@ pub fn start(
         loading: begin.elapsed(),
     };
     let state = State::new(service.clone(), library, events, impressions);
+    let period = Duration::from_secs(service.reload.every_seconds.into());
+    let watch = (!period.is_zero()).then(|| Watch::start(state.clone(), period));
+    let _watch = watch.transpose().map_err(ServiceError::Stopped)?;
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(ServiceError::Stopped)?;
     runtime.block_on(async {
         let listener = TcpListener::from_std(listener).map_err(ServiceError::Stopped)?;

@@ -17,7 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ranking", &["interactions", "models", "eval", "data"]),
     ("charts", &[]),
     ("codec", &["interactions", "models", "ranking", "eval", "data"]),
-    ("serve", &["codec", "models"]),
+    ("serve", &["codec", "models", "interactions"]),
     ("steps", &["workflow", "codec", "interactions", "models", "eval", "data", "ranking", "charts", "serve"]),
     ("cli", &["workflow", "console", "steps", "serve"]),
 ];
