@@ -1,7 +1,7 @@
 //! The JSON of answers that list tracks.
 //!
 //! `recommendations` holds the track ids alone, for clients that want nothing else; `items` says of
-//! each where it comes from and, on request, what it is called. An answer borrows from the release,
+//! each where it comes from and, on request, what it is called and why it is there. An answer borrows from the release,
 //! and is written out before the release may go.
 
 use axum::Json;
@@ -13,6 +13,7 @@ use super::blend::{Case, Pick, Source};
 use super::details::Names;
 use super::impressions::{Impression, Impressions, Shown, now};
 use super::library::Library;
+use super::reason::{Grounds, Reason, reasons};
 
 /// A list of tracks for a user, for a track, or for everyone.
 #[derive(Debug, Serialize)]
@@ -39,16 +40,21 @@ struct AnswerItem<'a> {
     source: Source,
     #[serde(skip_serializing_if = "Option::is_none")]
     names: Option<Names<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Reason<'a>>,
 }
 
 impl<'a> Answer<'a> {
     /// An answer for everyone.
-    pub fn new(library: &'a Library, ask: &Ask, picks: &[Pick], source: Case) -> Self {
+    pub fn new(library: &'a Library, ask: &Ask, picks: &[Pick], source: Case, grounds: &Grounds<'_>) -> Self {
+        let reasons = ask.explain.then(|| reasons(library, ask, picks, grounds));
+        let mut reasons = reasons.into_iter().flatten();
         let items = picks.iter().map(|pick| AnswerItem {
             track_id: library.catalog.track_id(pick.item),
             score: pick.score,
             source: pick.source,
             names: ask.names.then(|| library.details.names(Some(pick.item))),
+            reason: reasons.next(),
         });
         let items: Vec<AnswerItem<'a>> = items.collect();
         let recommendations = items.iter().map(|item| item.track_id).collect();

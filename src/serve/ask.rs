@@ -13,17 +13,20 @@ pub struct Ask {
     pub k: usize,
     /// Say what each track is called.
     pub names: bool,
+    /// Say why each track is there.
+    pub explain: bool,
     filter: Filter,
 }
 
 impl Ask {
-    /// Reads `k`, `names` and the filters.
+    /// Reads `k`, `names`, `explain` and the filters.
     ///
     /// # Errors
     /// When a parameter has a value that cannot be, or a filter does not fit the release.
     pub fn new(parameters: &Parameters, library: &Library, max_k: usize) -> Result<Self, ApiError> {
         let filter = Filter::new(parameters, library)?;
-        Ok(Self { k: parameters.k(max_k)?, names: parameters.flag("names")?, filter })
+        let (names, explain) = (parameters.flag("names")?, parameters.flag("explain")?);
+        Ok(Self { k: parameters.k(max_k)?, names, explain, filter })
     }
 
     /// Whether an answer from `library` may name this track.

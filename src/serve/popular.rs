@@ -10,6 +10,7 @@ use super::ask::Ask;
 use super::blend::Case;
 use super::error::ApiError;
 use super::parameters::Parameters;
+use super::reason::Grounds;
 use super::state::State;
 
 /// The routes of this resource.
@@ -24,5 +25,5 @@ async fn top_popular(Extract(state): Extract<State>, parameters: Parameters) -> 
     let library = &*state.library();
     let ask = Ask::new(&parameters, library, state.max_k())?;
     let picks = ask.cut(library, library.popular());
-    Ok(Answer::new(library, &ask, &picks, Case::Default).give(state.impressions()))
+    Ok(Answer::new(library, &ask, &picks, Case::Default, &Grounds::default()).give(state.impressions()))
 }
