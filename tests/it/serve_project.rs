@@ -77,7 +77,9 @@ impl Project {
 
     /// Why the service does not start.
     pub fn refusal(&self) -> ServiceError {
-        start(&self.service, |_| (), std::future::pending()).unwrap_err()
+        let start = || start(&self.service, |_| (), std::future::pending()).unwrap_err();
+        // A service brings its own runtime, and must not be started inside that of a test.
+        std::thread::scope(|scope| scope.spawn(start).join().unwrap())
     }
 }
 
