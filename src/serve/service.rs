@@ -429,10 +429,10 @@ mod tests {
                 "expected a number from 0 to 1, found 1.5",
             ),
             ("blending:\n  mode: fair\n", "line 2, column 9", "probability"),
-            ("variants:\n- { name: a, share: 1.5 }\n", "line 2, column 20", "from 0 to 1, found 1.5"),
+            ("variants:\n- { name: a, share: 1.5 }\n", "line 2, column 21", "from 0 to 1, found 1.5"),
             (
                 "variants:\n- { name: a, share: 0.5, blending: { k: 1 } }\n",
-                "line 2, column 37",
+                "line 2, column 38",
                 "probability",
             ),
             (
