@@ -55,7 +55,11 @@ pub const ROUTES: &[Route] = &[
 /// The place in [`ROUTES`] of a path.
 pub fn route_of(path: &str) -> usize {
     let word = path.get(1..).unwrap_or_default();
-    let end = word.find('/').map_or(path.len(), |end| end + 1);
+    let end = match word.find('/') {
+        Some(0) => return OTHER,
+        Some(end) => end + 1,
+        None => path.len(),
+    };
     ROUTES[..OTHER].iter().position(|route| route.name == &path[..end]).unwrap_or(OTHER)
 }
 
