@@ -131,6 +131,15 @@ async fn with_a_history_reasons_name_what_was_listened_to_before_the_release() {
         tracks.as_array().unwrap().iter().map(|t| t["track_id"].as_i64().unwrap()).collect();
     assert_eq!(track_ids, [107, 103]);
 
+    // What was seen then is left out of what is made now: similar tracks and popular ones.
+    ok(&router, "POST", "/put?user_id=1&track_id=105").await;
+    let online = ok(&router, "POST", "/recommendations_online?user_id=1").await;
+    assert_eq!(online["recommendations"], json!([101, 109]));
+    let blended = ok(&router, "GET", "/recommendations/1/20").await;
+    assert_eq!(blended["recommendations"], json!([101, 109, 102, 100, 104, 106, 108]));
+    let other = ok(&router, "GET", "/recommendations/2/20").await;
+    assert_eq!(other["recommendations"].as_array().unwrap().len(), 10);
+
     project.write(&project.service.artifacts.users, df!("user_id" => [5i64], "user_idx" => [0u32]));
     let refusal = project.refusal().to_string();
     assert!(refusal.contains("expected the 2 users and 10 tracks of"), "{refusal}");
