@@ -34,7 +34,7 @@ async fn every_source_has_its_reason() {
     let answer = ok(&router, "GET", "/recommendations/1/6?explain=true").await;
     assert_eq!(answer["recommendations"], json!([107, 101, 106, 102, 103, 100]));
     let reasons = of_items(&answer, "reason");
-    let similar = |track_id: i64, contribution: f32| json!({"because": "similar_to", "tracks": [{"track_id": track_id, "contribution": contribution}]});
+    let similar = |track_id: i64, contribution: f64| json!({"because": "similar_to", "tracks": [{"track_id": track_id, "contribution": contribution}]});
     // 106 is similar to 104, which counts 0.9 as the event before the newest.
     let expected = [
         similar(105, 0.5),
