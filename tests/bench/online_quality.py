@@ -83,8 +83,11 @@ def answers(program, project, settings, users, n_events):
                 try:
                     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
                     connection.request("GET", "/ready")
-                    if connection.getresponse().read() and server.poll() is None:
+                    answer = connection.getresponse()
+                    answer.read()
+                    if answer.status == 200:
                         break
+                    time.sleep(0.05)
                 except OSError:
                     time.sleep(0.05)
 
