@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,15 @@ from pathlib import Path
 
 N_USERS, K, N_TRACKS = 100_000, 100, 1_000_000
 REST_MS = 3
-PORT = {"fastapi": 18765, "recsys": 18766}
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+PORT = {name: free_port() for name in ["fastapi", "recsys"]}
 
 APP = """
 import numpy as np
