@@ -1,12 +1,14 @@
 //! The JSON of answers that list tracks.
 //!
-//! `recommendations` holds the track ids alone, for clients that want nothing else; `items` says of
-//! each where it comes from and, on request, what it is called and why it is there. An answer borrows from the release,
-//! and is written out before the release may go.
+//! `recommendations` holds the track ids alone; `items`, which a request with `items=false` does
+//! without, says of each where it comes from and, on request, what it is called and why it is there. An
+//! answer borrows from the release, and is written out before the release may go.
 
-use axum::Json;
-use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+mod json;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
 
 use super::ask::Ask;
 use super::blend::{Case, Pick, Source};
@@ -16,53 +18,52 @@ use super::library::Library;
 use super::reason::{Grounds, Reason, reasons};
 
 /// A list of tracks for a user, for a track, or for everyone.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Answer<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     track_id: Option<i64>,
     impression_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     variant: Option<&'a str>,
-    recommendations: Vec<i64>,
+    /// Sources that could not be asked.
+    degraded: &'a [&'static str],
     source: Case,
-    items: Vec<AnswerItem<'a>>,
+    items: Vec<AnswerItem>,
+    tells_items: bool,
+    /// One for each item, or none at all.
+    names: Vec<Names<'a>>,
+    /// One for each item, or none at all.
+    reasons: Vec<Reason<'a>>,
 }
 
-#[derive(Debug, Serialize)]
-struct AnswerItem<'a> {
+#[derive(Debug, Clone, Copy)]
+struct AnswerItem {
     track_id: i64,
     score: f32,
     source: Source,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    names: Option<Names<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<Reason<'a>>,
 }
 
 impl<'a> Answer<'a> {
     /// An answer for everyone.
     pub fn new(library: &'a Library, ask: &Ask, picks: &[Pick], source: Case, grounds: &Grounds<'_>) -> Self {
         let reasons = ask.explain.then(|| reasons(library, ask, picks, grounds));
-        let mut reasons = reasons.into_iter().flatten();
+        let names = picks.iter().filter(|_| ask.names);
+        let names = names.map(|pick| library.details.names(Some(pick.item))).collect();
         let items = picks.iter().map(|pick| AnswerItem {
             track_id: library.catalog.track_id(pick.item),
             score: pick.score,
             source: pick.source,
-            names: ask.names.then(|| library.details.names(Some(pick.item))),
-            reason: reasons.next(),
         });
-        let items: Vec<AnswerItem<'a>> = items.collect();
-        let recommendations = items.iter().map(|item| item.track_id).collect();
         Self {
             user_id: None,
             track_id: None,
             impression_id: String::new(),
             variant: None,
-            recommendations,
+            degraded: &[],
             source,
-            items,
+            items: items.collect(),
+            tells_items: ask.items,
+            names,
+            reasons: reasons.unwrap_or_default(),
         }
     }
 
@@ -70,6 +71,12 @@ impl<'a> Answer<'a> {
     #[must_use]
     pub fn for_user(self, user_id: i64, variant: Option<&'a str>) -> Self {
         Self { user_id: Some(user_id), variant, ..self }
+    }
+
+    /// The same, made without these sources, because they could not be asked.
+    #[must_use]
+    pub fn without(self, degraded: &'a [&'static str]) -> Self {
+        Self { degraded, ..self }
     }
 
     /// The same for one track.
@@ -82,7 +89,7 @@ impl<'a> Answer<'a> {
     pub fn give(mut self, impressions: &Impressions) -> Response {
         self.impression_id = impressions.next_id();
         if impressions.is_on() {
-            let shown = |item: &AnswerItem<'_>| Shown { track_id: item.track_id, source: item.source };
+            let shown = |item: &AnswerItem| Shown { track_id: item.track_id, source: item.source };
             impressions.keep(&Impression {
                 impression_id: &self.impression_id,
                 at: now(),
@@ -93,6 +100,8 @@ impl<'a> Answer<'a> {
                 items: self.items.iter().map(shown).collect(),
             });
         }
-        Json(self).into_response()
+        let mut response = Response::new(Body::from(json::text(&self)));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
     }
 }

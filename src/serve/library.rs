@@ -18,7 +18,7 @@ use super::lists_file;
 use super::model::FactorModel;
 use super::origin::{Look, Origin, Told};
 use super::past::Past;
-use super::service::Service;
+use super::service::{Artifacts, Service};
 use crate::codec::{CodecError, item_details, ranked};
 
 /// One release: the tracks, the lists of users and tracks, and the popular tracks.
@@ -85,18 +85,28 @@ impl Library {
             message: format!("track {track_id} occurs twice"),
         })?;
         let cache = Cache { folder: service.lists_cache.as_deref(), origin: &origin };
-        let recommendations = cache.lists("recommendations", || {
-            lists(&artifacts.recommendations, "user_id", "track_id", &catalog)
-        })?;
-        let similar =
-            cache.lists("similar", || lists(&artifacts.similar, "track_id", "similar_track_id", &catalog))?;
+        let Artifacts { without_recommendations, without_similar, without_top_popular, .. } = *artifacts;
+        let lists = |name, is_elsewhere, path: &Path, key, track| {
+            if is_elsewhere {
+                Ok(Lists::default())
+            } else {
+                cache.lists(name, || lists(path, key, track, &catalog))
+            }
+        };
+        let path = &artifacts.recommendations;
+        let recommendations = lists("recommendations", without_recommendations, path, "user_id", "track_id")?;
+        let path = &artifacts.similar;
+        let similar = lists("similar", without_similar, path, "track_id", "similar_track_id")?;
         let path = &artifacts.top_popular;
-        let top_popular = ranked::read_one(path, |block| {
-            let item = |&track: &i64| catalog.item(track).ok_or(InvalidLists::UnknownTrack(track));
-            let scored = block.tracks.iter().zip(block.scores);
-            scored.map(|(track, &score)| Ok((item(track)?, score))).collect::<Result<Vec<_>, _>>()
-        })?
-        .map_err(mismatch(path))?;
+        let read_popular = || {
+            ranked::read_one(path, |block| {
+                let item = |&track: &i64| catalog.item(track).ok_or(InvalidLists::UnknownTrack(track));
+                let scored = block.tracks.iter().zip(block.scores);
+                scored.map(|(track, &score)| Ok((item(track)?, score))).collect::<Result<Vec<_>, _>>()
+            })
+        };
+        let top_popular =
+            if without_top_popular { Vec::new() } else { read_popular()?.map_err(mismatch(path))? };
         let details = Details::new(details, catalog.len());
         let model = artifacts.model.as_ref().map(|model| FactorModel::read(model, &artifacts.items));
         let model = model.transpose()?;

@@ -68,6 +68,9 @@ impl Lists {
     }
 }
 
+/// Rows that one thread numbers at a time.
+const ROWS_AT_ONCE: usize = 1 << 14;
+
 /// Takes rows in blocks and makes [`Lists`] of them.
 #[derive(Debug, Default)]
 pub struct ListsBuilder {
@@ -87,7 +90,11 @@ struct Place {
 impl ListsBuilder {
     /// A builder with room for so many rows.
     pub fn with_capacity(n_rows: usize) -> Self {
-        Self { items: Vec::with_capacity(n_rows), scores: Vec::with_capacity(n_rows), ..Self::default() }
+        let mut builder = Self::default();
+        // A footer may say anything: without the room the lists grow as they come.
+        let _ =
+            builder.items.try_reserve_exact(n_rows).and_then(|()| builder.scores.try_reserve_exact(n_rows));
+        builder
     }
 
     /// Adds the next rows; a list may go on from one block into the next.
@@ -95,9 +102,14 @@ impl ListsBuilder {
     /// # Errors
     /// When a track is unknown or a rank does not rise within its list.
     pub fn push(&mut self, block: RankedBlock<'_>, catalog: &Catalog) -> Result<(), InvalidLists> {
-        let known = |&track: &i64| catalog.item(track).ok_or(InvalidLists::UnknownTrack(track));
-        let items: Vec<u32> = block.tracks.par_iter().map(known).collect::<Result<_, _>>()?;
-        for (row, (&key, &rank)) in (self.items.len() as u64..).zip(block.keys.iter().zip(block.ranks)) {
+        let start = self.items.len();
+        self.items.resize(start + block.tracks.len(), 0);
+        let parts = block.tracks.par_chunks(ROWS_AT_ONCE);
+        parts
+            .zip(self.items[start..].par_chunks_mut(ROWS_AT_ONCE))
+            .try_for_each(|(tracks, items)| catalog.items(tracks, items))
+            .map_err(InvalidLists::UnknownTrack)?;
+        for (row, (&key, &rank)) in (start as u64..).zip(block.keys.iter().zip(block.ranks)) {
             match self.places.last_mut() {
                 Some(place) if place.key == key && self.last_rank < rank => place.end += 1,
                 Some(place) if place.key == key => return Err(InvalidLists::Order(key)),
@@ -105,7 +117,6 @@ impl ListsBuilder {
             }
             self.last_rank = rank;
         }
-        self.items.extend_from_slice(&items);
         self.scores.extend_from_slice(block.scores);
         Ok(())
     }

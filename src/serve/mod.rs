@@ -1,31 +1,43 @@
 //! The HTTP service layer: recommendations, similar and popular tracks, events.
 //!
-//! [`router`] is a pure function of the [`State`], and [`serve`] gets its listener and its end from
+//! [`router`] is a pure function of the [`State`], and [`serve`] gets its doors and its end from
 //! outside, so that tests use the one without a socket and the other without a signal. [`start`]
 //! puts a [`Service`] file into action; the async runtime lives inside it and nowhere else. A
-//! resource is one file with its routes first; errors are one type.
+//! resource is one file with its routes first; errors are one type. A request passes the [`door`],
+//! the [`front`] and its handler; what a handler needs from elsewhere it gets from the [`peers`].
 
 pub mod answer;
 pub mod ask;
 pub mod blend;
 pub mod catalog;
+pub mod cors;
 pub mod details;
+pub mod door;
 pub mod error;
 pub mod events;
 pub mod failure;
 pub mod filter;
 pub mod flat;
+pub mod front;
 pub mod impressions;
+pub mod keys;
+pub mod layout;
 pub mod library;
 pub mod lists;
 pub mod lists_file;
+pub mod metrics;
 pub mod model;
 pub mod online;
+pub mod operations;
 pub mod origin;
 pub mod parameters;
 pub mod past;
+pub mod peers;
+pub mod process;
 pub mod reason;
 pub mod reload;
+pub mod request_id;
+pub mod routes;
 pub mod service;
 pub mod start;
 pub mod state;
@@ -42,62 +54,60 @@ pub use service::Service;
 pub use start::{Started, start};
 pub use state::State;
 
-use std::io;
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use axum::extract::DefaultBodyLimit;
+use tokio::sync::{mpsc, watch};
 
+use door::Door;
 use error::ApiError;
+use layout::Resource;
 
 /// How long requests in flight may take after the end was asked for.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Every route.
 pub fn router(state: State) -> Router {
-    Router::new()
-        .merge(recommendations::router())
-        .merge(similar::router())
-        .merge(popular::router())
-        .merge(history::router())
-        .merge(status::router())
+    router_of(state, &Resource::ALL)
+}
+
+/// The routes of a service that answers these resources, and how it is.
+pub fn router_of(state: State, answers: &[Resource]) -> Router {
+    let mut router = Router::new().merge(status::router());
+    for &resource in answers {
+        router = router.merge(peers::tables::router(resource)).merge(match resource {
+            Resource::Final => recommendations::final_router(),
+            Resource::Offline => recommendations::offline_router(),
+            Resource::Online => recommendations::online_router(),
+            Resource::Similar => similar::router(),
+            Resource::Popular => popular::router(),
+            Resource::Events => history::router(),
+        });
+    }
+    let max_body = state.service().limits.max_body_bytes.get();
+    router
         .fallback(|| async { ApiError::NotFound })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
+        .layer(DefaultBodyLimit::max(max_body))
         .with_state(state)
 }
 
-/// Answers until `shutdown` is there; then finishes the requests in flight and closes
-/// the files of events and impressions.
-///
-/// # Errors
-/// When the system takes the listener away.
-pub async fn serve(
-    listener: TcpListener,
-    state: State,
-    shutdown: impl Future<Output = ()>,
-) -> io::Result<()> {
-    let listener = listener.tap_io(|connection| {
-        // Answers are one write each: waiting to fill a packet would only delay them.
-        let _ = connection.set_nodelay(true);
-    });
-    let (stop, mut stopped) = watch::channel(false);
-    let graceful = async move {
-        let _ = stopped.wait_for(|&stop| stop).await;
-    };
-    let server = axum::serve(listener, router(state.clone())).with_graceful_shutdown(graceful);
-    let deadline = async {
-        shutdown.await;
-        let _ = stop.send(true);
-        tokio::time::sleep(GRACE).await;
+/// Answers at these doors until `end` is there; then finishes the requests in flight, and hands on what
+/// the end brought.
+pub async fn serve<T>(doors: Vec<Door>, end: impl Future<Output = T>) -> T {
+    let (stop, stopped) = watch::channel(false);
+    let (open, mut closed) = mpsc::channel::<Infallible>(1);
+    for door in doors {
+        tokio::spawn(door.serve(stopped.clone(), open.clone()));
+    }
+    drop((open, stopped));
+    let result = end.await;
+    let _ = stop.send(true);
+    // Nothing is ever sent: the channel ends when the last connection has let go of it.
+    if tokio::time::timeout(GRACE, closed.recv()).await.is_err() {
         tracing::warn!("some requests took longer than {} s after the stop: cut off", GRACE.as_secs());
-    };
-    let result = tokio::select! {
-        result = server.into_future() => result,
-        () = deadline => Ok(()),
-    };
-    state.events().close().await;
-    state.impressions().close().await;
+    }
     result
 }

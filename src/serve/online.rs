@@ -16,6 +16,7 @@ use std::hash::BuildHasherDefault;
 use super::blend::{Pick, Source};
 use super::catalog::IdHasher;
 use super::library::Library;
+use super::peers::sources::Gathered;
 use super::service::{Blending, Online};
 
 /// A track of the release that a user listened to.
@@ -49,6 +50,7 @@ pub fn listened(library: &Library, history: &[i64], blending: &Blending) -> Vec<
 /// The best `n` tracks for somebody who listened to these, of those that `allows` lets in.
 pub fn recommend(
     library: &Library,
+    gathered: &Gathered,
     listened: &[Listened],
     online: Online,
     allows: impl Fn(u32) -> bool,
@@ -56,13 +58,14 @@ pub fn recommend(
 ) -> Vec<Pick> {
     match &library.model {
         Some(model) if online == Online::FoldIn => model.recommend(listened, allows, n),
-        _ => similar_to(library, listened, allows, n),
+        _ => similar_to(library, gathered, listened, allows, n),
     }
 }
 
 /// What each of the tracks adds to the score that [`recommend`] gives each of `items`, most first.
 pub fn contributions(
     library: &Library,
+    gathered: &Gathered,
     listened: &[Listened],
     online: Online,
     items: &[u32],
@@ -72,14 +75,20 @@ pub fn contributions(
             let explanations = model.explain(listened, items).into_iter();
             explanations.map(|explanation| explanation.contributions).collect()
         }
-        _ => items.iter().map(|&item| similarities(library, listened, item)).collect(),
+        _ => items.iter().map(|&item| similarities(library, gathered, listened, item)).collect(),
     }
 }
 
-fn similar_to(library: &Library, listened: &[Listened], allows: impl Fn(u32) -> bool, n: usize) -> Vec<Pick> {
+fn similar_to(
+    library: &Library,
+    gathered: &Gathered,
+    listened: &[Listened],
+    allows: impl Fn(u32) -> bool,
+    n: usize,
+) -> Vec<Pick> {
     let mut scores: HashMap<u32, f32, BuildHasherDefault<IdHasher>> = HashMap::default();
     for &Listened { item, weight, .. } in listened {
-        for (other, similarity) in library.similar_to(item).iter() {
+        for (other, similarity) in gathered.similar(library, item).iter() {
             *scores.entry(other).or_default() += weight * similarity;
         }
     }
@@ -97,9 +106,9 @@ fn similar_to(library: &Library, listened: &[Listened], allows: impl Fn(u32) -> 
     picks
 }
 
-fn similarities(library: &Library, listened: &[Listened], item: u32) -> Vec<(u32, f32)> {
+fn similarities(library: &Library, gathered: &Gathered, listened: &[Listened], item: u32) -> Vec<(u32, f32)> {
     let share = |one: &Listened| {
-        let found = library.similar_to(one.item).iter().find(|(other, _)| *other == item)?;
+        let found = gathered.similar(library, one.item).iter().find(|(other, _)| *other == item)?;
         Some((one.item, one.weight * found.1))
     };
     let mut shares: Vec<(u32, f32)> = listened.iter().filter_map(share).collect();

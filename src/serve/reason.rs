@@ -14,6 +14,7 @@ use super::blend::{Pick, Source};
 use super::details::Names;
 use super::library::Library;
 use super::online::{Listened, contributions};
+use super::peers::sources::Gathered;
 use super::service::Online;
 
 /// At most this many tracks stand behind a reason.
@@ -57,6 +58,8 @@ struct Contribution<'a> {
 /// What an answer was made from, as far as reasons go by it.
 #[derive(Debug, Default)]
 pub struct Grounds<'a> {
+    /// What was made from other services' lists.
+    pub gathered: Option<&'a Gathered>,
     /// What the user listened to last.
     pub listened: &'a [Listened],
     /// How the online list was made.
@@ -75,13 +78,15 @@ pub fn reasons<'a>(
     grounds: &Grounds<'_>,
 ) -> Vec<Reason<'a>> {
     let items_of = |source| picks.iter().filter(move |pick| pick.source == source).map(|pick| pick.item);
-    let Grounds { listened, online, user_id, track } = grounds;
+    let Grounds { gathered, listened, online, user_id, track } = grounds;
+    let local = Gathered::default();
+    let gathered = gathered.unwrap_or(&local);
     let shares_of = |source, listened: &[Listened], online| -> HashMap<u32, Vec<(u32, f32)>> {
         let items: Vec<u32> = items_of(source).collect();
         if listened.is_empty() || items.is_empty() {
             return HashMap::new();
         }
-        let shares = contributions(library, listened, online, &items);
+        let shares = contributions(library, gathered, listened, online, &items);
         items.into_iter().zip(shares).collect()
     };
     let has_model = library.model.is_some();
@@ -89,7 +94,7 @@ pub fn reasons<'a>(
     let all = library.past.as_ref().zip(*user_id).map(|(past, user_id)| past.with(user_id, listened));
     let all = if has_model { all.as_deref().unwrap_or(listened) } else { &[] };
     let mut of_personal = shares_of(Source::Personal, all, Online::FoldIn);
-    let list = user_id.and_then(|user_id| library.recommendations.list(user_id)).unwrap_or_default();
+    let list = user_id.and_then(|user_id| gathered.offline(library, user_id)).unwrap_or_default();
     let personal = ranks(list.items.iter().copied());
     let popular = ranks(library.top_popular.iter().map(|&(item, _)| item));
     let folds_in = has_model && *online == Online::FoldIn;

@@ -13,20 +13,28 @@ use super::error::ApiError;
 use super::library::Library;
 use super::online::{self, Listened, listened};
 use super::parameters::Parameters;
+use super::peers::sources::Gathered;
 use super::reason::Grounds;
 use super::service::Blending;
 use super::state::State;
 use super::variants::Assigned;
 
-/// The routes of this resource.
-pub fn router() -> Router<State> {
+/// The routes of final recommendations.
+pub fn final_router() -> Router<State> {
     Router::new()
         .route("/recommendations", post(final_list))
         .route("/recommendations/{user_id}", get(final_list))
         .route("/recommendations/{user_id}/{k}", get(final_list))
-        .route("/recommendations_offline", post(offline))
-        .route("/get_recs", post(offline))
-        .route("/recommendations_online", post(online))
+}
+
+/// The routes of precomputed recommendations.
+pub fn offline_router() -> Router<State> {
+    Router::new().route("/recommendations_offline", post(offline)).route("/get_recs", post(offline))
+}
+
+/// The routes of recommendations from the last events.
+pub fn online_router() -> Router<State> {
+    Router::new().route("/recommendations_online", post(online))
 }
 
 /// `POST /recommendations?user_id&k` and `GET /recommendations/{user_id}/{k}`: the four cases.
@@ -38,12 +46,14 @@ async fn final_list(Extract(state): Extract<State>, parameters: Parameters) -> R
     let library = &*state.library();
     let (user_id, ask) = (parameters.id("user_id")?, Ask::new(&parameters, library, state.max_k())?);
     let Assigned { name, blending } = state.variant(user_id);
-    let history = History::of(&state, library, user_id, blending);
+    let sources = &state.process().sources;
+    let gathered = sources.gather(&state, library, user_id, blending).await;
+    let history = History::of(&gathered, library, blending);
     let allows = |pick: &Pick| {
         ask.allows(library, pick.item) && !(blending.exclude_seen && history.seen.contains(&pick.item))
     };
 
-    let list = library.recommendations.list(user_id).unwrap_or_default();
+    let list = gathered.offline(library, user_id).unwrap_or_default();
     let mut offline = library.picks(list, Source::Personal).filter(allows).peekable();
     let mut online = history.similar(library, blending, &ask).into_iter().peekable();
     let case = Case::of(online.peek().is_some(), offline.peek().is_some());
@@ -51,8 +61,14 @@ async fn final_list(Extract(state): Extract<State>, parameters: Parameters) -> R
     let blended = blend(&mut online, &mut offline, blending, seed);
     let picks = ask.cut(library, blended.chain(library.popular().filter(allows)));
     state.count(case);
+    if case != Case::Default && picks.last().is_some_and(|pick| pick.source == Source::Popular) {
+        state.process().filled();
+    }
     let grounds = history.grounds(user_id, blending);
-    Ok(Answer::new(library, &ask, &picks, case, &grounds).for_user(user_id, name).give(state.impressions()))
+    Ok(Answer::new(library, &ask, &picks, case, &grounds)
+        .for_user(user_id, name)
+        .without(&gathered.degraded)
+        .give(state.impressions()))
 }
 
 /// `POST /recommendations_offline?user_id&k`, `POST /get_recs?user_id&k`: the precomputed list.
@@ -68,8 +84,13 @@ async fn offline(Extract(state): Extract<State>, parameters: Parameters) -> Resu
         None => (ask.cut(library, library.popular()), Case::Default),
     };
     state.count(case);
-    let history =
-        if ask.explain { History::of(&state, library, user_id, blending) } else { History::default() };
+    let sources = &state.process().sources;
+    let gathered = if ask.explain {
+        sources.with_similar(&state, library, user_id, blending).await
+    } else {
+        Gathered::default()
+    };
+    let history = History::of(&gathered, library, blending);
     let grounds = history.grounds(user_id, blending);
     Ok(Answer::new(library, &ask, &picks, case, &grounds).for_user(user_id, name).give(state.impressions()))
 }
@@ -82,39 +103,48 @@ async fn online(Extract(state): Extract<State>, parameters: Parameters) -> Resul
     let library = &*state.library();
     let (user_id, ask) = (parameters.id("user_id")?, Ask::new(&parameters, library, state.max_k())?);
     let Assigned { name, blending } = state.variant(user_id);
-    let history = History::of(&state, library, user_id, blending);
+    let sources = &state.process().sources;
+    let gathered = sources.with_similar(&state, library, user_id, blending).await;
+    let history = History::of(&gathered, library, blending);
     let picks = ask.cut(library, history.similar(library, blending, &ask).into_iter());
     state.count(Case::Similar);
     let grounds = history.grounds(user_id, blending);
     Ok(Answer::new(library, &ask, &picks, Case::Similar, &grounds)
         .for_user(user_id, name)
+        .without(&gathered.degraded)
         .give(state.impressions()))
 }
 
 /// What a user listened to, as a release knows it.
-#[derive(Default)]
-struct History {
+struct History<'a> {
+    gathered: &'a Gathered,
     n_events: usize,
     seen: ItemSet,
     /// What online recommendations start from.
     last: Vec<Listened>,
 }
 
-impl History {
-    fn of(state: &State, library: &Library, user_id: i64, blending: &Blending) -> Self {
-        let recent = state.events().recent(user_id, usize::MAX);
-        let track_ids: Vec<i64> = recent.iter().map(|event| event.track_id).collect();
+impl<'a> History<'a> {
+    fn of(gathered: &'a Gathered, library: &Library, blending: &Blending) -> Self {
+        let track_ids: Vec<i64> = gathered.history.iter().map(|event| event.track_id).collect();
         let seen = track_ids.iter().filter_map(|&track_id| library.catalog.item(track_id)).collect();
-        Self { n_events: track_ids.len(), seen, last: listened(library, &track_ids, blending) }
+        let last = listened(library, &track_ids, blending);
+        Self { gathered, n_events: track_ids.len(), seen, last }
     }
 
     /// What a user listened to is never similar to itself in a way that helps: it is always left out.
     fn similar(&self, library: &Library, blending: &Blending, ask: &Ask) -> Vec<Pick> {
         let allows = |item| ask.allows(library, item) && !self.seen.contains(&item);
-        online::recommend(library, &self.last, blending.online, allows, ask.n_needed())
+        online::recommend(library, self.gathered, &self.last, blending.online, allows, ask.n_needed())
     }
 
     fn grounds(&self, user_id: i64, blending: &Blending) -> Grounds<'_> {
-        Grounds { listened: &self.last, online: blending.online, user_id: Some(user_id), track: None }
+        Grounds {
+            gathered: Some(self.gathered),
+            listened: &self.last,
+            online: blending.online,
+            user_id: Some(user_id),
+            track: None,
+        }
     }
 }

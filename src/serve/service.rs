@@ -6,11 +6,14 @@
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use miette::NamedSource;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::failure::{ContentFault, FileFault, ServiceError};
+use super::layout::{self, Member};
+use super::operations::{self, Calls, Keys, Limits};
 use super::variants::{self, Variant};
 
 /// A service file as written, defaults filled in.
@@ -22,6 +25,14 @@ pub struct Service {
     /// The port to listen on; 0 takes a free one.
     #[serde(deserialize_with = "port")]
     pub port: u16,
+    /// Services with ports of their own; without any, one service answers everything on `port`.
+    #[serde(deserialize_with = "layout::services")]
+    pub services: Vec<Member>,
+    /// The names of those in this process; all when empty.
+    #[serde(skip)]
+    pub hosted: Vec<String>,
+    /// Calls to the services that are not in this process.
+    pub calls: Calls,
     /// The longest list that may be asked for.
     #[serde(deserialize_with = "count")]
     pub max_k: NonZeroUsize,
@@ -45,6 +56,15 @@ pub struct Service {
     /// A folder for lists as they lie in memory, so that the next start maps them and reads no Parquet;
     /// null keeps none.
     pub lists_cache: Option<PathBuf>,
+    /// How much at once, how long, and how large.
+    pub limits: Limits,
+    /// Which environment variables hold the keys that clients must show.
+    pub keys: Keys,
+    /// Origins of pages that may call the service from a browser.
+    #[serde(deserialize_with = "operations::origins")]
+    pub cors_origins: Vec<String>,
+    /// Tell of each request on standard error, one line of JSON each.
+    pub access_log: bool,
 }
 
 impl Default for Service {
@@ -52,6 +72,9 @@ impl Default for Service {
         Self {
             host: "127.0.0.1".to_owned(),
             port: 8000,
+            services: Vec::new(),
+            hosted: Vec::new(),
+            calls: Calls::default(),
             max_k: NonZeroUsize::new(1000).expect("1000 is not 0"),
             artifacts: Artifacts::default(),
             blending: Blending::default(),
@@ -62,6 +85,10 @@ impl Default for Service {
             impressions: Impressions::default(),
             reload: Reload::default(),
             lists_cache: Some("services/state/lists".into()),
+            limits: Limits::default(),
+            keys: Keys::default(),
+            cors_origins: Vec::new(),
+            access_log: false,
         }
     }
 }
@@ -85,6 +112,15 @@ pub struct Artifacts {
     pub history: Option<PathBuf>,
     /// The users behind its rows, from `preprocess`; read with `history` only.
     pub users: PathBuf,
+    /// Another process answers from `recommendations`.
+    #[serde(skip)]
+    pub without_recommendations: bool,
+    /// Another process answers from `similar`.
+    #[serde(skip)]
+    pub without_similar: bool,
+    /// Another process answers from `top_popular`.
+    #[serde(skip)]
+    pub without_top_popular: bool,
 }
 
 impl Default for Artifacts {
@@ -97,6 +133,9 @@ impl Default for Artifacts {
             model: None,
             history: None,
             users: "artifacts/preprocess/users.parquet".into(),
+            without_recommendations: false,
+            without_similar: false,
+            without_top_popular: false,
         }
     }
 }
@@ -113,7 +152,7 @@ impl Artifacts {
         }
     }
 
-    /// The files by their keys.
+    /// The files by their keys, without those that other processes answer from.
     pub fn files(&self) -> Vec<(&'static str, &Path)> {
         let mut files = vec![
             ("recommendations", self.recommendations.as_path()),
@@ -121,6 +160,12 @@ impl Artifacts {
             ("top_popular", &self.top_popular),
             ("items", &self.items),
         ];
+        let elsewhere = [
+            ("recommendations", self.without_recommendations),
+            ("similar", self.without_similar),
+            ("top_popular", self.without_top_popular),
+        ];
+        files.retain(|(name, _)| !elsewhere.contains(&(name, true)));
         files.extend(self.model.as_deref().map(|model| ("model", model)));
         files.extend(
             self.history.iter().flat_map(|history| [("history", history.as_path()), ("users", &self.users)]),
@@ -211,6 +256,12 @@ pub struct Events {
     pub keep_per_user: NonZeroUsize,
     /// What becomes of an event with a track that is not in the items table.
     pub unknown_tracks: UnknownTracks,
+    /// The environment variable with the address of a PostgreSQL; where it is set, events are kept there
+    /// and not in the file, and all processes with the same address share them.
+    pub database_url_env: Option<String>,
+    /// How long the database may take for one statement.
+    #[serde(deserialize_with = "operations::milliseconds")]
+    pub database_timeout_ms: Duration,
 }
 
 impl Default for Events {
@@ -219,6 +270,8 @@ impl Default for Events {
             path: "services/state/events.sqlite".into(),
             keep_per_user: NonZeroUsize::new(1000).expect("1000 is not 0"),
             unknown_tracks: UnknownTracks::Accept,
+            database_url_env: Some("DATABASE_URL".to_owned()),
+            database_timeout_ms: Duration::from_secs(2),
         }
     }
 }
@@ -282,7 +335,7 @@ impl Service {
     /// Takes paths that are relative as starting at `root`.
     #[must_use]
     pub fn under(mut self, root: &Path) -> Self {
-        let Artifacts { recommendations, similar, top_popular, items, model, history, users } =
+        let Artifacts { recommendations, similar, top_popular, items, model, history, users, .. } =
             &mut self.artifacts;
         let files = [recommendations, similar, top_popular, items, users, &mut self.events.path];
         let optional = [model, history, &mut self.impressions.path, &mut self.lists_cache];
@@ -328,7 +381,7 @@ pub(super) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D
     }
 }
 
-fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+pub(super) fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
     let value = i64::deserialize(deserializer)?;
     let message = || D::Error::custom(format_args!("expected a port from 0 to 65535, found {value}"));
     u16::try_from(value).map_err(|_| message())
@@ -376,10 +429,10 @@ mod tests {
                 "expected a number from 0 to 1, found 1.5",
             ),
             ("blending:\n  mode: fair\n", "line 2, column 9", "probability"),
-            ("variants:\n- { name: a, share: 1.5 }\n", "line 2, column 20", "from 0 to 1, found 1.5"),
+            ("variants:\n- { name: a, share: 1.5 }\n", "line 2, column 21", "from 0 to 1, found 1.5"),
             (
                 "variants:\n- { name: a, share: 0.5, blending: { k: 1 } }\n",
-                "line 2, column 37",
+                "line 2, column 38",
                 "probability",
             ),
             (

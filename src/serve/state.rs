@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 
 use super::blend::Case;
-use super::events::EventStore;
+use super::events::Events;
 use super::impressions::Impressions;
 use super::library::Library;
+use super::metrics::Metrics;
+use super::process::Process;
 use super::service::Service;
 use super::variants::{Assigned, Variants};
 
@@ -20,7 +22,8 @@ pub struct State(Arc<Shared>);
 struct Shared {
     service: Service,
     library: ArcSwap<Library>,
-    events: EventStore,
+    events: Events,
+    process: Process,
     impressions: Impressions,
     variants: Variants,
     given: [AtomicU64; Case::ALL.len()],
@@ -30,13 +33,31 @@ struct Shared {
 
 impl State {
     /// A service ready to answer.
-    pub fn new(service: Service, library: Library, events: EventStore, impressions: Impressions) -> Self {
+    pub fn new(
+        service: Service,
+        library: Library,
+        events: impl Into<Events>,
+        impressions: Impressions,
+    ) -> Self {
+        Self::counted(service, library, events, impressions, Arc::default())
+    }
+
+    /// The same, with the counters of the fronts that it stands behind.
+    pub fn counted(
+        service: Service,
+        library: Library,
+        events: impl Into<Events>,
+        impressions: Impressions,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let (events, process) = (events.into(), Process::new(&service, metrics));
         let library = ArcSwap::from_pointee(library.blocking(&service.blocked_tracks));
         let variants = Variants::new(&service);
         Self(Arc::new(Shared {
             service,
             library,
             events,
+            process,
             impressions,
             variants,
             given: Default::default(),
@@ -73,8 +94,13 @@ impl State {
     }
 
     /// The events.
-    pub fn events(&self) -> &EventStore {
+    pub fn events(&self) -> &Events {
         &self.0.events
+    }
+
+    /// Counters of the process, and the services that it asks.
+    pub fn process(&self) -> &Process {
+        &self.0.process
     }
 
     /// Ids of answers, and what they showed.

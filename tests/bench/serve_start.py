@@ -15,6 +15,7 @@ import argparse
 import json
 import pathlib
 import random
+import shutil
 import socket
 import subprocess
 import time
@@ -128,6 +129,7 @@ def main():
         make(folder, arguments.users, arguments.k, arguments.tracks)
     files = sorted((folder / "artifacts").rglob("*.parquet"))
     print(json.dumps({"files_MB": {str(path.name): round(path.stat().st_size / 2**20) for path in files}}))
+    shutil.rmtree(folder / "services", ignore_errors=True)
     for number in range(arguments.starts):
         if arguments.cold:
             subprocess.run(["sync"], check=True)

@@ -39,7 +39,7 @@ async fn every_source_has_its_reason() {
     let expected = [
         similar(105, 0.5),
         json!({"because": "personal_list", "rank": 1}),
-        similar(104, 0.25 * 0.9),
+        similar(104, 0.225),
         json!({"because": "personal_list", "rank": 2}),
         json!({"because": "personal_list", "rank": 3}),
         json!({"because": "popular", "rank": 1}),
