@@ -4,6 +4,7 @@ mod accept;
 mod cache;
 mod check;
 mod completions;
+mod exp;
 mod forecasts;
 mod graph;
 mod help;
@@ -15,6 +16,7 @@ mod run;
 mod runs;
 mod schema;
 mod serve;
+mod session;
 mod status;
 mod unchanged;
 mod why;
@@ -53,6 +55,8 @@ enum Command {
     Init(init::InitArgs),
     /// Run a pipeline: what has changed, and what depends on it
     Run(run::RunArgs),
+    /// Try many settings of a pipeline and compare what comes out
+    Exp(exp::ExpArgs),
     /// Say of each step whether it would run, and why
     Status(status::StatusArgs),
     /// Explain one step: why it would run or not, back to the edit that caused it
@@ -155,6 +159,7 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
     match cli.command {
         Command::Init(args) => init::init(&args, &root),
         Command::Run(args) => run::run(&args, &root),
+        Command::Exp(args) => exp::exp(&args, &root),
         Command::Status(args) => status::status(&args, &root),
         Command::Why(args) => why::why(&args, &root),
         Command::Accept(args) => accept::accept_step(&args, &root),

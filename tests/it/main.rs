@@ -14,6 +14,7 @@ mod checkpoint;
 mod contracts;
 mod crash;
 mod determinism;
+mod experiment;
 mod explain;
 mod graph;
 mod history;
