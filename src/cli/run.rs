@@ -138,6 +138,23 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
 }
 
 impl RunArgs {
+    /// A run of all of a pipeline, without further words.
+    pub fn everything(pipeline: PipelineArgs) -> Self {
+        Self {
+            pipeline,
+            from: Vec::new(),
+            until: Vec::new(),
+            only: Vec::new(),
+            force: Vec::new(),
+            dry_run: false,
+            jobs: None,
+            keep_going: false,
+            serve: false,
+            cache_size: super::cache::DEFAULT_SIZE,
+            log_format: LogFormat::Text,
+        }
+    }
+
     /// The pipeline, and the steps to run in any case: in `--force pipelines/demo.yaml` the word after
     /// the flag is not a step.
     fn pipeline_and_forced(&self) -> (PipelineArgs, Vec<String>) {

@@ -102,12 +102,21 @@ fn what_variants_share_runs_once_and_the_best_comes_first() {
     );
     assert!(project.call(&["exp", "list"]).stdout.contains(best));
 
+    let promoted = project.call(&["exp", "promote", "size"]);
+    assert_eq!(promoted.code, 0, "{}", promoted.stderr);
+    assert_eq!(promoted.ran(), ["evaluate"], "the rest is in the store");
+    let config = project.read("configs/size_best.yaml");
+    assert!(config.contains(&format!("vars:\n  {}\n", best.replace('=', ": "))), "{config}");
+    assert!(project.path("artifacts/als/model.npz").is_file());
+    project.write("configs/mine.yaml", "vars: {}\n");
+    let refused = project.call(&["exp", "promote", "size", "--output", "configs/mine.yaml"]);
+    assert_eq!(refused.code, 2);
+    refused.says("was written by somebody else");
+    project.call(&["exp", "promote", "size", "factors=3"]).says("did you mean");
+
     let second = project.call(&run);
     assert_eq!(second.ran(), [""; 0]);
     assert!(second.stdout.contains("nothing to do"), "{}", second.stdout);
-    // The pipeline itself finds in the store what the experiment made.
-    let alone = project.run(&["--until", "validate"]);
-    assert_eq!(alone.ran(), [""; 0]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `recsys exp`: many variants of a pipeline, and which of them is best.
 
 mod collect;
+mod promote;
 mod run;
 mod show;
 
@@ -25,6 +26,8 @@ enum ExpCommand {
     List(show::ListArgs),
     /// Show the last results of an experiment, the best variant first
     Show(show::ShowArgs),
+    /// Write the values of the best variant into a configuration file, and release its artifacts
+    Promote(promote::PromoteArgs),
 }
 
 /// Runs the command.
@@ -39,5 +42,6 @@ pub fn exp(args: &ExpArgs, root: &Path) -> Result<(), CommandError> {
             Ok(())
         }
         ExpCommand::Show(args) => show::show(args, root),
+        ExpCommand::Promote(args) => promote::promote(args, root),
     }
 }

@@ -262,6 +262,8 @@ fn recorded(
         name: experiment.name.clone(),
         path: experiment.path.clone(),
         pipeline: experiment.pipeline.clone(),
+        configs: experiment.configs.clone(),
+        set: experiment.set.clone(),
         finished: now(),
         objective: experiment.objective.clone(),
         constraints: experiment.constraints.clone(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -93,21 +93,27 @@ pub fn list(args: &ListArgs, root: &Path) {
 /// # Errors
 /// When there are none.
 pub fn show(args: &ShowArgs, root: &Path) -> Result<(), CommandError> {
-    let folder = ExperimentRecord::folder(store(root).folder());
-    let records = ExperimentRecord::all(&folder);
-    let path = PathBuf::from(&args.experiment);
-    let found = records.iter().find(|record| record.name == args.experiment || record.path == path);
-    let Some(record) = found else {
-        let names = records.iter().map(|record| record.name.as_str());
-        let help = if records.is_empty() {
-            "run it first: `recsys exp run FILE`".to_owned()
-        } else {
-            did_you_mean(&args.experiment, names)
-        };
-        return Err(CommandError::usage(NoResults { name: args.experiment.clone(), help }));
-    };
-    say(&render(record, args.format, args.top));
+    let record = find(&args.experiment, root)?;
+    say(&render(&record, args.format, args.top));
     Ok(())
+}
+
+/// The last results of an experiment, by its name or its file.
+///
+/// # Errors
+/// When there are none.
+pub fn find(experiment: &str, root: &Path) -> Result<ExperimentRecord, CommandError> {
+    let mut records = ExperimentRecord::all(&ExperimentRecord::folder(store(root).folder()));
+    let path = Path::new(experiment);
+    let found = records.iter().position(|record| record.name == experiment || record.path == path);
+    found.map(|position| records.swap_remove(position)).ok_or_else(|| {
+        let names = records.iter().map(|record| record.name.as_str());
+        let help = match records.len() {
+            0 => "run it first: `recsys exp run FILE`".to_owned(),
+            _ => did_you_mean(experiment, names),
+        };
+        CommandError::usage(NoResults { name: experiment.to_owned(), help })
+    })
 }
 
 /// The variants, the best `top` of them, with the values in which they differ.

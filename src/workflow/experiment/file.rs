@@ -68,8 +68,10 @@ pub struct Experiment {
     pub path: PathBuf,
     /// The pipeline that is varied.
     pub pipeline: PathBuf,
-    configs: Vec<PathBuf>,
-    set: BTreeMap<String, Json>,
+    /// Configuration files that hold for every variant.
+    pub configs: Vec<PathBuf>,
+    /// Values that hold for every variant.
+    pub set: BTreeMap<String, Json>,
     /// What is tried.
     pub variants: Vec<Variant>,
     /// What is best.
@@ -223,7 +225,7 @@ fn read_at<T: FromStr<Err = String>>(text: &str, span: Span, faults: &mut Vec<Fa
 }
 
 /// A value as YAML in one line; JSON is YAML.
-fn as_yaml(value: &Json) -> String {
+pub fn as_yaml(value: &Json) -> String {
     match value {
         // Text stands as it is unless it would read as something else.
         Json::String(text) => match Node::parse(text) {

@@ -18,6 +18,10 @@ pub struct ExperimentRecord {
     pub path: PathBuf,
     /// The pipeline that is varied.
     pub pipeline: PathBuf,
+    /// Configuration files that hold for every variant.
+    pub configs: Vec<PathBuf>,
+    /// Values that hold for every variant.
+    pub set: BTreeMap<String, Json>,
     /// When it ran, in UTC.
     pub finished: String,
     /// What is best.
@@ -156,6 +160,8 @@ mod tests {
             name: "als".to_owned(),
             path: "configs/experiments/als.yaml".into(),
             pipeline: "pipelines/demo.yaml".into(),
+            configs: Vec::new(),
+            set: BTreeMap::new(),
             finished: "2026-11-21T17:00:00Z".to_owned(),
             objective: Objective { metric: "validate.ndcg".parse().unwrap(), direction: Direction::Maximize },
             constraints: vec!["validate.coverage >= 0.1".parse().unwrap()],
