@@ -15,10 +15,13 @@ use crate::cli::workspace::store;
 use crate::cli::{CommandError, forecasts};
 use crate::console::{self, LogFormat, say};
 use crate::steps::KINDS;
+use crate::steps::evaluate::user_values::{self, Paired};
 use crate::workflow::decide::{Force, Ground};
 use crate::workflow::event::Listener;
 use crate::workflow::executor::{self, Options, World};
-use crate::workflow::experiment::{Ended, Experiment, ExperimentRecord, VariantRecord};
+use crate::workflow::experiment::{
+    AgainstBest, Ended, Experiment, ExperimentRecord, MetricName, VariantRecord,
+};
 use crate::workflow::fault::did_you_mean;
 use crate::workflow::fingerprint::RunKey;
 use crate::workflow::forecast::{Forecast, forecast};
@@ -124,7 +127,8 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
     let flag = stop.flag();
     let world = World { root, store: &store, run: &name, logs: &logs, listener: &listeners, stop: &flag };
     let tally = executor::run(&merged.plan, &options, &world).map_err(CommandError::failed)?;
-    let record = recorded(&experiment, &merged, collector.take(), &store);
+    let mut record = recorded(&experiment, &merged, collector.take(), &store);
+    compare_with_best(&mut record, &merged.plan, root);
     record.keep(&ExperimentRecord::folder(store.folder())).map_err(CommandError::failed)?;
     if tally.finished > 0 {
         session::trim(&store, args.cache_size);
@@ -230,6 +234,7 @@ fn recorded(
             metrics: BTreeMap::new(),
             seconds: 0.0,
             peak_memory_bytes: None,
+            against_best: None,
             steps: BTreeMap::new(),
         };
         for (name, &position) in positions {
@@ -269,6 +274,41 @@ fn recorded(
         constraints: experiment.constraints.clone(),
         report: experiment.report.clone(),
         variants: variants.collect(),
+    }
+}
+
+/// Fills in how each variant does against the best one, where the step of the objective leaves a table of its
+/// metric by user.
+fn compare_with_best(record: &mut ExperimentRecord, plan: &Plan, root: &Path) {
+    let MetricName { step, metric } = &record.objective.metric;
+    let table = |variant: &VariantRecord| {
+        let name = variant.steps.get(step).filter(|_| variant.ended == Ended::Done)?;
+        let step = plan.steps.iter().find(|planned| planned.name == *name)?;
+        let output = step.outputs.iter().find(|output| output.port == "user_metrics")?;
+        Some(root.join(&output.path))
+    };
+    let Some(best) = record.best() else { return };
+    let (best_name, Some(best_table)) = (best.name.clone(), table(best)) else { return };
+    let is_other = |variant: &&VariantRecord| variant.name != best_name;
+    let others: Vec<(String, PathBuf)> = record
+        .variants
+        .iter()
+        .filter(is_other)
+        .filter_map(|variant| Some((variant.name.clone(), table(variant)?)))
+        .collect();
+    let paths: Vec<&Path> = others.iter().map(|(_, path)| path.as_path()).collect();
+    let found = match user_values::compare(&best_table, &paths, metric) {
+        Ok(Some(found)) => found,
+        Ok(None) => return,
+        Err(error) => return tracing::warn!("variants are not compared user by user: {error}"),
+    };
+    let found: BTreeMap<String, Paired> = others.into_iter().map(|(name, _)| name).zip(found).collect();
+    for variant in &mut record.variants {
+        variant.against_best = found.get(&variant.name).map(|paired| AgainstBest {
+            users: paired.users,
+            difference: paired.difference,
+            p_value: paired.p_value,
+        });
     }
 }
 

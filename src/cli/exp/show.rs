@@ -155,6 +155,14 @@ pub fn render(record: &ExperimentRecord, format: Format, top: usize) -> String {
     text
 }
 
+fn p_value(p: f64, is_data: bool) -> String {
+    match p {
+        p if is_data => p.to_string(),
+        p if p < 0.001 => "< 0.001".to_owned(),
+        p => format!("{p:.3}"),
+    }
+}
+
 /// The objective, then what constraints and report name.
 fn metrics(record: &ExperimentRecord) -> Vec<String> {
     let mut names = vec![record.objective.metric.to_string()];
@@ -186,6 +194,19 @@ fn remarks(record: &ExperimentRecord, hidden: usize) -> String {
     match record.best() {
         Some(best) => {
             let _ = writeln!(text, "★ best by `{}`: {}", record.objective.metric, best.name);
+            let equals: Vec<&str> = record
+                .variants
+                .iter()
+                .filter(|variant| variant.against_best.is_some_and(|versus| versus.p_value > 0.05))
+                .map(|variant| variant.name.as_str())
+                .collect();
+            if let [first, rest @ ..] = equals.as_slice() {
+                let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+                let _ = writeln!(text, "not certainly worse (p > 0.05): {first}{more}");
+            }
+            if record.variants.iter().any(|variant| variant.against_best.is_some()) {
+                text.push_str("difference to the best · p: paired t-test over users, Holm-corrected\n");
+            }
         }
         None => text.push_str("no variant can be chosen\n"),
     }

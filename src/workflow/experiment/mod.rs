@@ -13,5 +13,5 @@ pub mod space;
 
 pub use file::{Experiment, ExperimentError};
 pub use objective::{Constraint, Direction, MetricName, Objective};
-pub use record::{Ended, ExperimentRecord, VariantRecord};
+pub use record::{AgainstBest, Ended, ExperimentRecord, VariantRecord};
 pub use space::Variant;

@@ -52,8 +52,22 @@ pub struct VariantRecord {
     pub seconds: f64,
     /// The largest memory of one of its steps in bytes, where that is known.
     pub peak_memory_bytes: Option<u64>,
+    /// Against the best variant, user by user, where that can be told.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub against_best: Option<AgainstBest>,
     /// Where its steps are released: the name of each step in the pipeline, and in the experiment.
     pub steps: BTreeMap<String, String>,
+}
+
+/// A variant against the best one, user by user.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct AgainstBest {
+    /// Users that both were measured on.
+    pub users: usize,
+    /// Mean of its objective minus that of the best.
+    pub difference: f64,
+    /// Two-sided, paired, corrected for the number of variants.
+    pub p_value: f64,
 }
 
 /// How a variant ended.
@@ -151,6 +165,7 @@ mod tests {
             metrics: metrics.into(),
             seconds: 1.0,
             peak_memory_bytes: None,
+            against_best: None,
             steps: BTreeMap::new(),
         }
     }
