@@ -41,6 +41,7 @@ pub mod routes;
 pub mod service;
 pub mod start;
 pub mod state;
+pub mod taken;
 pub mod variants;
 
 mod history;

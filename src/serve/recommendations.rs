@@ -58,8 +58,12 @@ async fn final_list(Extract(state): Extract<State>, parameters: Parameters) -> R
     let mut online = history.similar(library, blending, &ask).into_iter().peekable();
     let case = Case::of(online.peek().is_some(), offline.peek().is_some());
     let seed = user_id.cast_unsigned() ^ (history.n_events as u64).rotate_left(32);
-    let blended = blend(&mut online, &mut offline, blending, seed);
-    let picks = ask.cut(library, blended.chain(library.popular().filter(allows)));
+    let popular = library.popular().filter(allows);
+    let picks = match case {
+        // Nothing to blend, which is what most requests are.
+        Case::Personal | Case::Default => ask.cut(library, offline.chain(popular)),
+        _ => ask.cut(library, blend(&mut online, &mut offline, blending, seed).chain(popular)),
+    };
     state.count(case);
     if case != Case::Default && picks.last().is_some_and(|pick| pick.source == Source::Popular) {
         state.process().filled();
