@@ -171,12 +171,16 @@ impl Cache<'_> {
             return Ok(lists);
         }
         let lists = read()?;
-        if let Err(error) = lists_file::write(&path, &lists, made_from) {
-            tracing::warn!("the lists stay in memory, `{}` cannot be written: {error}", path.display());
-            return Ok(lists);
+        match lists_file::write(&path, &lists, made_from) {
+            Ok(mapped) => {
+                remove_others(folder, artifact, &name);
+                Ok(mapped)
+            }
+            Err(error) => {
+                tracing::warn!("the lists stay in memory, `{}` cannot be written: {error}", path.display());
+                Ok(lists)
+            }
         }
-        remove_others(folder, artifact, &name);
-        Ok(lists_file::open(&path, made_from).unwrap_or(lists))
     }
 }
 

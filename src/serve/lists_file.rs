@@ -27,11 +27,12 @@ const BYTE_ORDER: u64 = 0x0102_0304_0506_0708;
 const HEADER: usize = 64;
 const DIGEST: usize = blake3::OUT_LEN;
 
-/// Writes lists made from what `made_from` is the digest of; the file appears as a whole or not at all.
+/// Writes lists made from what `made_from` is the digest of and maps them; the file appears as a whole or
+/// not at all.
 ///
 /// # Errors
 /// When the disk refuses.
-pub fn write(path: &Path, lists: &Lists, made_from: Hash) -> io::Result<()> {
+pub fn write(path: &Path, lists: &Lists, made_from: Hash) -> io::Result<Lists> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let mut unfinished = tempfile::NamedTempFile::new_in(folder)?;
@@ -49,14 +50,14 @@ pub fn write(path: &Path, lists: &Lists, made_from: Hash) -> io::Result<()> {
     writer.file.flush()?;
     drop(writer);
     // Its digest tells whether all of it has reached the disk, so nothing waits for that.
-    unfinished.persist(path)?;
-    Ok(())
+    let file = Arc::new(map(&unfinished.persist(path)?)?);
+    parse(&file, made_from).ok_or_else(|| io::Error::other("the file is not what was written"))
 }
 
 /// Maps lists made from what `made_from` is the digest of; `None` when the file is not there or not that.
 pub fn open(path: &Path, made_from: Hash) -> Option<Lists> {
     let file = Arc::new(map(&File::open(path).ok()?).ok()?);
-    let lists = parse(&file, made_from);
+    let lists = parse(&file, made_from).filter(|_| holds(&file));
     if lists.is_none() {
         tracing::warn!("`{}` is damaged or of another version: it is made again", path.display());
     }
@@ -76,9 +77,6 @@ fn parse(file: &Arc<Mmap>, made_from: Hash) -> Option<Lists> {
     if scores.checked_add(n_rows.checked_mul(4)?)? != content.len() {
         return None;
     }
-    if Hasher::new().update_rayon(content).finalize().as_bytes() != &file[content.len()..] {
-        return None;
-    }
     Some(Lists {
         keys: Flat::mapped(file, keys, n_lists)?,
         starts: Flat::mapped(file, starts, n_lists)?,
@@ -86,6 +84,12 @@ fn parse(file: &Arc<Mmap>, made_from: Hash) -> Option<Lists> {
         items: Flat::mapped(file, items, n_rows)?,
         scores: Flat::mapped(file, scores, n_rows)?,
     })
+}
+
+/// Whether the last bytes of a file are the digest of those before.
+fn holds(file: &[u8]) -> bool {
+    file.split_last_chunk::<DIGEST>()
+        .is_some_and(|(content, digest)| Hasher::new().update_rayon(content).finalize().as_bytes() == digest)
 }
 
 struct Digesting<W> {

@@ -1,6 +1,7 @@
 //! What users listened to before the release was made: the matrix that its model was fitted on.
 //!
-//! Only reasons need it, and it takes eight bytes a user and track, so a service has it on request.
+//! With it `exclude_seen` knows more than the events that the service was sent, and reasons name what was
+//! listened to long ago. It takes eight bytes for each user and track, so a service has it on request.
 
 use std::path::Path;
 
@@ -41,10 +42,18 @@ impl Past {
         Ok(Self { users: catalog, matrix: history })
     }
 
+    /// The tracks that a user listened to then, rising.
+    pub fn items(&self, user_id: i64) -> &[u32] {
+        self.row(user_id).0
+    }
+
+    fn row(&self, user_id: i64) -> (&[u32], &[f32]) {
+        self.users.item(user_id).map_or((&[], &[]), |user| self.matrix.row(user as usize))
+    }
+
     /// What a user listened to, then and since: tracks of both count together.
     pub fn with(&self, user_id: i64, since: &[Listened]) -> Vec<Listened> {
-        let (items, counts) =
-            self.users.item(user_id).map_or((&[][..], &[][..]), |user| self.matrix.row(user as usize));
+        let (items, counts) = self.row(user_id);
         let old = items.iter().zip(counts).map(|(&item, &count)| Listened { item, count, weight: 1.0 });
         let mut all: Vec<Listened> =
             old.chain(since.iter().map(|new| Listened { weight: 1.0, ..*new })).collect();
@@ -74,5 +83,6 @@ mod tests {
         assert_eq!(all(71), [(0, 2.0), (1, 1.0), (3, 5.0)]);
         assert_eq!(all(70), [(1, 1.0), (3, 4.0)]);
         assert_eq!(all(72), [(1, 1.0), (3, 4.0)]);
+        assert_eq!((past.items(71), past.items(72)), (&[0, 3][..], &[][..]));
     }
 }

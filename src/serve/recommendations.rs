@@ -48,7 +48,7 @@ async fn final_list(Extract(state): Extract<State>, parameters: Parameters) -> R
     let Assigned { name, blending } = state.variant(user_id);
     let sources = &state.process().sources;
     let gathered = sources.gather(&state, library, user_id, blending).await;
-    let history = History::of(&gathered, library, blending);
+    let history = History::of(&gathered, library, user_id, blending);
     let allows = |pick: &Pick| {
         ask.allows(library, pick.item) && !(blending.exclude_seen && history.seen.contains(&pick.item))
     };
@@ -94,7 +94,7 @@ async fn offline(Extract(state): Extract<State>, parameters: Parameters) -> Resu
     } else {
         Gathered::default()
     };
-    let history = History::of(&gathered, library, blending);
+    let history = History::of(&gathered, library, user_id, blending);
     let grounds = history.grounds(user_id, blending);
     Ok(Answer::new(library, &ask, &picks, case, &grounds).for_user(user_id, name).give(state.impressions()))
 }
@@ -109,7 +109,7 @@ async fn online(Extract(state): Extract<State>, parameters: Parameters) -> Resul
     let Assigned { name, blending } = state.variant(user_id);
     let sources = &state.process().sources;
     let gathered = sources.with_similar(&state, library, user_id, blending).await;
-    let history = History::of(&gathered, library, blending);
+    let history = History::of(&gathered, library, user_id, blending);
     let picks = ask.cut(library, history.similar(library, blending, &ask).into_iter());
     state.count(Case::Similar);
     let grounds = history.grounds(user_id, blending);
@@ -123,15 +123,19 @@ async fn online(Extract(state): Extract<State>, parameters: Parameters) -> Resul
 struct History<'a> {
     gathered: &'a Gathered,
     n_events: usize,
+    /// Its own events and, with `exclude_seen`, what is known from before the release.
     seen: ItemSet,
     /// What online recommendations start from.
     last: Vec<Listened>,
 }
 
 impl<'a> History<'a> {
-    fn of(gathered: &'a Gathered, library: &Library, blending: &Blending) -> Self {
+    fn of(gathered: &'a Gathered, library: &Library, user_id: i64, blending: &Blending) -> Self {
         let track_ids: Vec<i64> = gathered.history.iter().map(|event| event.track_id).collect();
-        let seen = track_ids.iter().filter_map(|&track_id| library.catalog.item(track_id)).collect();
+        let heard = track_ids.iter().filter_map(|&track_id| library.catalog.item(track_id));
+        let before = library.past.as_ref().filter(|_| blending.exclude_seen);
+        let before = before.map_or(&[][..], |past| past.items(user_id));
+        let seen = heard.chain(before.iter().copied()).collect();
         let last = listened(library, &track_ids, blending);
         Self { gathered, n_events: track_ids.len(), seen, last }
     }

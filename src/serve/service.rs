@@ -107,8 +107,8 @@ pub struct Artifacts {
     pub items: PathBuf,
     /// The factors of `als`, for `online: fold_in` and for reasons; null does without.
     pub model: Option<PathBuf>,
-    /// What the model was fitted on, `split.history_matrix`: with it, reasons name tracks from before the
-    /// release; null does without.
+    /// What the model was fitted on, `split.history_matrix`: with it, `exclude_seen` leaves out what was
+    /// listened to before the release, and reasons name it; null does without.
     pub history: Option<PathBuf>,
     /// The users behind its rows, from `preprocess`; read with `history` only.
     pub users: PathBuf,
@@ -187,7 +187,7 @@ pub struct Blending {
     pub probability: f64,
     /// Seed of the draws; one user with one history gets one answer.
     pub seed: u64,
-    /// Leave out the tracks of the user's own events.
+    /// Leave out the tracks of the user's own events, and of `artifacts: history` where there is one.
     pub exclude_seen: bool,
     /// How online recommendations are made.
     pub online: Online,

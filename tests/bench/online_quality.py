@@ -9,7 +9,8 @@ setting a real service is started in it without events; each user with something
 tracks of the own history (oldest first), then asks for 10 online recommendations. Relevant are the tracks of the
 test period that are not in the history, as `evaluate` counts them. The popular tracks are the baseline. Intervals
 are 95 % of 1,000 resamples of the users; the difference is paired. The item vectors come from a fit that knew the
-users' histories, but nothing of the users enters an answer except the events that they sent.
+users' histories, but of the users themselves only the events that they sent enter an answer, and the older
+history (`artifacts: history`) as what is left out of it.
 """
 import argparse
 import http.client
@@ -65,7 +66,10 @@ def answers(program, project, settings, users, n_events):
         folder = pathlib.Path(folder)
         service = {
             "port": port,
-            "artifacts": {"model": "artifacts/als/als_model.npz"},
+            "artifacts": {
+                "model": "artifacts/als/als_model.npz",
+                "history": "artifacts/split/history_matrix.npz",
+            },
             "blending": {"online_events": n_events, **settings},
             "events": {"path": str(folder / "events.sqlite")},
             "lists_cache": None,
@@ -79,8 +83,11 @@ def answers(program, project, settings, users, n_events):
                 try:
                     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
                     connection.request("GET", "/ready")
-                    if connection.getresponse().read() and server.poll() is None:
+                    answer = connection.getresponse()
+                    answer.read()
+                    if answer.status == 200:
                         break
+                    time.sleep(0.05)
                 except OSError:
                     time.sleep(0.05)
 
@@ -97,7 +104,7 @@ def answers(program, project, settings, users, n_events):
             stat = pathlib.Path(f"/proc/{server.pid}/stat")
             cpu = lambda: sum(map(int, stat.read_text().rsplit(")", 1)[1].split()[11:13])) / 100
             before = cpu()
-            path = "/recommendations_online?user_id={}&k=500"
+            path = "/recommendations_online?user_id={}&k=10"
             lists = [call("POST", path.format(user))["recommendations"] for user, _, _ in users]
             seconds = cpu() - before
             popular = call("GET", "/top_popular/1000")["recommendations"]
@@ -128,9 +135,6 @@ def main():
             for online in ["similar", "fold_in"]:
                 settings = {"online": online, "recency_decay": decay}
                 lists, popular, cpu = answers(arguments.program, arguments.project, settings, users, n_events)
-                # Tracks of the older history, which the service has not heard of, are no hits by definition and
-                # count as places lost for both; the list is read past them, as a client that knows them would.
-                lists = [[t for t in found if t not in set(h)] for found, (_, h, _) in zip(lists, users)]
                 measured[online] = np.array([ndcg(found, r) for found, (_, _, r) in zip(lists, users)]), cpu
             base = np.array([ndcg([t for t in popular if t not in set(h)], r) for _, h, r in users])
             for name, (values, cpu) in {**measured, "popular": (base, 0.0)}.items():

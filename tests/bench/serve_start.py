@@ -31,7 +31,7 @@ def make(folder, n_users, k, n_tracks):
     track_ids = rng.permutation(np.arange(1, 3 * n_tracks, 3, dtype=np.int64))
     similar_keys = min(n_tracks, 100_000)
     artifacts = folder / "artifacts"
-    for step in ["rank", "similar", "popularity", "preprocess"]:
+    for step in ["rerank", "similar", "popularity", "preprocess"]:
         (artifacts / step).mkdir(parents=True, exist_ok=True)
 
     def lists(path, key, keys, track):
@@ -67,7 +67,7 @@ def make(folder, n_users, k, n_tracks):
     top.with_row_index("rank", 1).write_parquet(artifacts / "popularity/top_popular.parquet")
     user_ids = np.sort(rng.choice(10 * n_users, n_users, replace=False)).astype(np.int64)
     lists(artifacts / "similar/similar.parquet", "track_id", track_ids[:similar_keys], "similar_track_id")
-    lists(artifacts / "rank/recommendations.parquet", "user_id", user_ids, "track_id")
+    lists(artifacts / "rerank/recommendations.parquet", "user_id", user_ids, "track_id")
     return user_ids
 
 
@@ -125,7 +125,7 @@ def main():
     arguments = parser.parse_args()
     folder = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "artifacts/rank/recommendations.parquet").exists():
+    if not (folder / "artifacts/rerank/recommendations.parquet").exists():
         make(folder, arguments.users, arguments.k, arguments.tracks)
     files = sorted((folder / "artifacts").rglob("*.parquet"))
     print(json.dumps({"files_MB": {str(path.name): round(path.stat().st_size / 2**20) for path in files}}))

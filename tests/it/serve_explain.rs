@@ -34,7 +34,7 @@ async fn every_source_has_its_reason() {
     let answer = ok(&router, "GET", "/recommendations/1/6?explain=true").await;
     assert_eq!(answer["recommendations"], json!([107, 101, 106, 102, 103, 100]));
     let reasons = of_items(&answer, "reason");
-    let similar = |track_id: i64, contribution: f32| json!({"because": "similar_to", "tracks": [{"track_id": track_id, "contribution": contribution}]});
+    let similar = |track_id: i64, contribution: f64| json!({"because": "similar_to", "tracks": [{"track_id": track_id, "contribution": contribution}]});
     // 106 is similar to 104, which counts 0.9 as the event before the newest.
     let expected = [
         similar(105, 0.5),
@@ -130,6 +130,15 @@ async fn with_a_history_reasons_name_what_was_listened_to_before_the_release() {
     let track_ids: Vec<i64> =
         tracks.as_array().unwrap().iter().map(|t| t["track_id"].as_i64().unwrap()).collect();
     assert_eq!(track_ids, [107, 103]);
+
+    // What was seen then is left out of what is made now: similar tracks and popular ones.
+    ok(&router, "POST", "/put?user_id=1&track_id=105").await;
+    let online = ok(&router, "POST", "/recommendations_online?user_id=1").await;
+    assert_eq!(online["recommendations"], json!([101, 109]));
+    let blended = ok(&router, "GET", "/recommendations/1/20").await;
+    assert_eq!(blended["recommendations"], json!([101, 109, 102, 100, 104, 106, 108]));
+    let other = ok(&router, "GET", "/recommendations/2/20").await;
+    assert_eq!(other["recommendations"].as_array().unwrap().len(), 10);
 
     project.write(&project.service.artifacts.users, df!("user_id" => [5i64], "user_idx" => [0u32]));
     let refusal = project.refusal().to_string();
