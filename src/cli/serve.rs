@@ -1,11 +1,13 @@
 //! `recsys serve`: the service layer in the foreground, until Ctrl-C or SIGTERM.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::project_view::ProjectView;
 use crate::console::say;
+use crate::serve::project::Watched;
 use crate::serve::{Service, ServiceError, Started, start};
 
 /// Answer over HTTP from the artifacts of a run.
@@ -29,16 +31,20 @@ pub struct ServeArgs {
     /// The port to listen on, in place of the file's; 0 takes a free one
     #[arg(long)]
     pub port: Option<u16>,
+    /// The pipeline that the page shows; by default the one that was released last
+    #[arg(long, value_name = "FILE")]
+    pub pipeline: Option<PathBuf>,
 }
 
 /// Runs the service until it is stopped.
 ///
 /// # Errors
 /// When it cannot start or the system ends it; [`ServiceError::exit_code`] tells them apart.
-pub fn serve(args: &ServeArgs) -> Result<(), ServiceError> {
+pub fn serve(args: &ServeArgs, root: &Path) -> Result<(), ServiceError> {
     let mut service = Service::read(&args.service)?;
     service.host = args.host.clone().unwrap_or(service.host);
     service.port = args.port.unwrap_or(service.port);
+    service.project.pipelines = Watched::new(ProjectView::new(root, args.pipeline.clone()));
     say("loading the artifacts …");
     start(&service, |started| _ = say(&welcome(started)), stop_asked())?;
     say("stopped; every accepted event is on disk");

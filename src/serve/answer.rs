@@ -6,6 +6,7 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::ask::Ask;
@@ -15,25 +16,37 @@ use super::impressions::{Impression, Impressions, Shown, now};
 use super::library::Library;
 
 /// A list of tracks for a user, for a track, or for everyone.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Answer<'a> {
+    /// Whom it is for; not there when it is the same for everyone.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<i64>,
+    /// The track that similar ones were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     track_id: Option<i64>,
+    /// Differs between any two answers; the log of impressions has it too.
     impression_id: String,
+    /// The A/B variant of the user, when the service has variants.
     #[serde(skip_serializing_if = "Option::is_none")]
     variant: Option<&'a str>,
+    /// The tracks, best first.
     recommendations: Vec<i64>,
+    /// What the answer was made of.
     source: Case,
+    /// The same tracks with their scores and sources.
     items: Vec<AnswerItem<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+/// A track of a list.
+#[derive(Debug, Serialize, JsonSchema)]
 struct AnswerItem<'a> {
+    /// The track.
     track_id: i64,
+    /// How strongly it is recommended; comparable within one source only.
     score: f32,
+    /// The list that it comes from.
     source: Source,
+    /// What it is called, with `names=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
     names: Option<Names<'a>>,
 }

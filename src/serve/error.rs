@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::events::NotStored;
@@ -60,17 +61,30 @@ pub enum ApiError {
     /// The route has another method.
     #[error("the route does not answer to this method")]
     MethodNotAllowed,
+    /// The service knows no pipeline.
+    #[error("this service was started without a pipeline")]
+    NoPipeline,
+    /// No report of `evaluate` is there.
+    #[error("there is no report of an evaluation yet")]
+    NoReport,
+    /// Something failed that is not the client's fault; what, is in the log.
+    #[error("the service could not do it; its log says why")]
+    Failed,
     /// Events cannot be stored at the moment.
     #[error("the event was not stored; try again later")]
     EventsUnavailable,
 }
 
-/// The body of an error.
-#[derive(Debug, Serialize)]
-struct ErrorBody {
-    code: &'static str,
-    message: String,
-    field: Option<&'static str>,
+/// Why a request was not answered.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub(super) struct ErrorBody {
+    /// The stable name of the error, for programs.
+    pub code: &'static str,
+    /// What was expected and what was found, for people.
+    pub message: String,
+    /// The parameter or key at fault, if one is.
+    pub field: Option<&'static str>,
 }
 
 impl ApiError {
@@ -87,7 +101,10 @@ impl ApiError {
             | Self::InvalidParameter { .. }
             | Self::UnsupportedFilter { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::InvalidAddress => StatusCode::BAD_REQUEST,
-            Self::UnknownTrack { .. } | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::UnknownTrack { .. } | Self::NotFound | Self::NoPipeline | Self::NoReport => {
+                StatusCode::NOT_FOUND
+            }
+            Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
             Self::InvalidBody { status, .. } => *status,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::EventsUnavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -105,6 +122,9 @@ impl ApiError {
             Self::InvalidBody { .. } => "invalid_body",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::NoPipeline => "no_pipeline",
+            Self::NoReport => "no_report",
+            Self::Failed => "failed",
             Self::EventsUnavailable => "events_unavailable",
         }
     }
@@ -120,10 +140,16 @@ impl ApiError {
     }
 }
 
+impl ApiError {
+    /// What a client is told.
+    pub(super) fn body(&self) -> ErrorBody {
+        ErrorBody { code: self.code(), message: self.to_string(), field: self.field() }
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = ErrorBody { code: self.code(), message: self.to_string(), field: self.field() };
-        (self.status(), Json(body)).into_response()
+        (self.status(), Json(self.body())).into_response()
     }
 }
 

@@ -10,6 +10,7 @@ use super::catalog::{Catalog, ItemSet};
 use super::details::Details;
 use super::failure::ServiceError;
 use super::lists::{InvalidLists, List, Lists, ListsBuilder};
+use super::search::SearchTexts;
 use super::service::Artifacts;
 use crate::codec::{CodecError, item_details, ranked};
 
@@ -28,6 +29,8 @@ pub struct Library {
     pub top_popular: Vec<(u32, f32)>,
     /// Tracks that no answer names.
     pub blocked: ItemSet,
+    /// What searches look through.
+    pub search_texts: SearchTexts,
 }
 
 impl Library {
@@ -55,7 +58,8 @@ impl Library {
         })?
         .map_err(mismatch(path))?;
         let details = Details::new(details, catalog.len());
-        Ok(Self { catalog, details, recommendations, similar, top_popular, blocked: ItemSet::default() })
+        let (blocked, search_texts) = Default::default();
+        Ok(Self { catalog, details, recommendations, similar, top_popular, blocked, search_texts })
     }
 
     /// The same, with tracks that no answer may name; ids that are not in the catalogue are no matter.

@@ -10,6 +10,7 @@ pub mod ask;
 pub mod blend;
 pub mod catalog;
 pub mod details;
+pub mod docs;
 pub mod error;
 pub mod events;
 pub mod failure;
@@ -17,14 +18,19 @@ pub mod filter;
 pub mod impressions;
 pub mod library;
 pub mod lists;
+pub mod local;
 pub mod online;
+pub mod openapi;
 pub mod parameters;
+pub mod project;
+pub mod search;
 pub mod service;
 pub mod start;
 pub mod state;
 pub mod variants;
 
 mod history;
+mod page;
 mod popular;
 mod recommendations;
 mod similar;
@@ -43,6 +49,7 @@ use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use docs::Document;
 use error::ApiError;
 
 /// How long requests in flight may take after the end was asked for.
@@ -50,12 +57,19 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Every route.
 pub fn router(state: State) -> Router {
-    Router::new()
-        .merge(recommendations::router())
-        .merge(similar::router())
-        .merge(popular::router())
-        .merge(history::router())
-        .merge(status::router())
+    let document = Document::default();
+    let routes = recommendations::routes()
+        .merge(history::routes())
+        .merge(similar::routes())
+        .merge(popular::routes())
+        .merge(search::routes())
+        .merge(status::routes())
+        .merge(project::routes())
+        .merge(page::routes())
+        .merge(docs::routes(&document));
+    docs::publish(&document, &openapi::document(&routes, state.service()));
+    routes
+        .into_router()
         .fallback(|| async { ApiError::NotFound })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .with_state(state)

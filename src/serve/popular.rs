@@ -1,20 +1,26 @@
 //! The most popular tracks.
 
-use axum::Router;
 use axum::extract::State as Extract;
 use axum::response::Response;
-use axum::routing::get;
 
 use super::answer::Answer;
 use super::ask::Ask;
 use super::blend::Case;
 use super::error::ApiError;
+use super::openapi::{Operation, Routes};
 use super::parameters::Parameters;
 use super::state::State;
 
 /// The routes of this resource.
-pub fn router() -> Router<State> {
-    Router::new().route("/top_popular", get(top_popular)).route("/top_popular/{k}", get(top_popular))
+pub fn routes() -> Routes {
+    let operation = Operation::new("The most popular tracks", "The same for everyone.")
+        .lists_tracks()
+        .answers::<Answer<'_>>("The list.");
+    Routes::new("tracks").get("/top_popular", top_popular, &operation).get(
+        "/top_popular/{k}",
+        top_popular,
+        &operation,
+    )
 }
 
 /// `GET /top_popular` and `GET /top_popular/{k}`: the same tracks for everyone.

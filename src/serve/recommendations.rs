@@ -1,9 +1,7 @@
 //! Recommendations for a user: final, offline, online.
 
-use axum::Router;
 use axum::extract::State as Extract;
 use axum::response::Response;
-use axum::routing::{get, post};
 
 use super::answer::Answer;
 use super::ask::Ask;
@@ -12,20 +10,41 @@ use super::catalog::ItemSet;
 use super::error::ApiError;
 use super::library::Library;
 use super::online::similar_to_events;
+use super::openapi::{Operation, Routes, USER_ID};
 use super::parameters::Parameters;
 use super::service::Blending;
 use super::state::State;
 use super::variants::Assigned;
 
 /// The routes of this resource.
-pub fn router() -> Router<State> {
-    Router::new()
-        .route("/recommendations", post(final_list))
-        .route("/recommendations/{user_id}", get(final_list))
-        .route("/recommendations/{user_id}/{k}", get(final_list))
-        .route("/recommendations_offline", post(offline))
-        .route("/get_recs", post(offline))
-        .route("/recommendations_online", post(online))
+pub fn routes() -> Routes {
+    let of_user = |summary, about| {
+        Operation::new(summary, about)
+            .takes(&[&USER_ID])
+            .lists_tracks()
+            .answers::<Answer<'_>>("The list, and what it was made of.")
+    };
+    let blended = of_user(
+        "Final recommendations of a user",
+        "The precomputed list and the one from the user's last events, blended and filled up with popular \
+         tracks. `source` is `default` for a new user, `similar` with events only, `personal` with a \
+         precomputed list only, `blend` with both.",
+    );
+    let precomputed = of_user(
+        "The precomputed list of a user",
+        "`source` is `personal`, or `default` for a user without a list, who gets the popular tracks.",
+    );
+    let from_events = of_user(
+        "Recommendations from a user's last events alone",
+        "Tracks similar to the last events, without those; empty for a user without events.",
+    );
+    Routes::new("recommendations")
+        .post("/recommendations", final_list, &blended)
+        .get("/recommendations/{user_id}", final_list, &blended)
+        .get("/recommendations/{user_id}/{k}", final_list, &blended)
+        .post("/recommendations_offline", offline, &precomputed)
+        .post("/get_recs", offline, &precomputed)
+        .post("/recommendations_online", online, &from_events)
 }
 
 /// `POST /recommendations?user_id&k` and `GET /recommendations/{user_id}/{k}`: the four cases.

@@ -11,6 +11,7 @@ use miette::NamedSource;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::failure::{ContentFault, FileFault, ServiceError};
+use super::project::Project;
 use super::variants::{self, Variant};
 
 /// A service file as written, defaults filled in.
@@ -40,6 +41,8 @@ pub struct Service {
     pub events: Events,
     /// Where it is written down what users were shown.
     pub impressions: Impressions,
+    /// What the page shows of the project beside answers.
+    pub project: Project,
 }
 
 impl Default for Service {
@@ -55,6 +58,7 @@ impl Default for Service {
             blocked_tracks: Vec::new(),
             events: Events::default(),
             impressions: Impressions::default(),
+            project: Project::default(),
         }
     }
 }
@@ -216,8 +220,9 @@ impl Service {
     #[must_use]
     pub fn under(mut self, root: &Path) -> Self {
         let Artifacts { recommendations, similar, top_popular, items } = &mut self.artifacts;
+        let project = [&mut self.project.evaluation, &mut self.project.pictures];
         let files = [recommendations, similar, top_popular, items, &mut self.events.path];
-        for path in files.into_iter().chain(&mut self.impressions.path) {
+        for path in files.into_iter().chain(project).chain(&mut self.impressions.path) {
             *path = root.join(&path);
         }
         self

@@ -1,40 +1,51 @@
 //! How the service is: alive, ready, and what it answered.
 
+use axum::Json;
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::blend::Case;
+use super::openapi::{Operation, Routes};
 use super::state::State;
 
 /// The routes of this resource.
-pub fn router() -> Router<State> {
-    Router::new()
-        .route("/", get(alive))
-        .route("/healthy", get(healthy))
-        .route("/ready", get(ready))
-        .route("/stats", get(stats))
+pub fn routes() -> Routes {
+    let operation = |summary, about| Operation::new(summary, about).answers::<Status>("It is.");
+    let not_ready = (StatusCode::SERVICE_UNAVAILABLE, "It is not.");
+    let counts =
+        Operation::new("How many answers users were given", "By what they were made of, since the start.")
+            .answers::<Stats>("The counts.");
+    Routes::new("status")
+        .get("/healthy", healthy, &operation("Whether requests are answered", ""))
+        .get(
+            "/ready",
+            ready,
+            &operation("Whether everything is loaded and events can be stored", "")
+                .answers_with::<Status>(not_ready.0, not_ready.1),
+        )
+        .get("/stats", stats, &counts)
 }
 
-#[derive(Debug, Serialize)]
-struct Status {
-    status: &'static str,
+/// How the service is.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Status {
+    /// In a word.
+    pub status: &'static str,
 }
 
 /// How many answers users were given, by source.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Stats {
+    /// From precomputed lists.
     personal: u64,
+    /// From events alone.
     similar: u64,
+    /// Popular tracks, for want of anything else.
     default: u64,
+    /// From both.
     blend: u64,
-}
-
-/// `GET /`: 200, the process runs.
-async fn alive() -> Json<Status> {
-    Json(Status { status: "alive" })
 }
 
 /// `GET /healthy`: 200, requests are answered.
