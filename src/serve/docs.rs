@@ -29,7 +29,9 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 /// The files change with the program only, but its address stays.
 const A_DAY: HeaderValue = HeaderValue::from_static("public, max-age=86400");
 
-const FILE: Parameter = Parameter::needed("file", Shape::Text(100), "The name of a file of the page.");
+const FILE: Parameter = Parameter::needed("file", Shape::OneOf(NAMES), "The name of a file of the page.");
+
+const NAMES: &[&str] = &["swagger-ui-bundle.js", "swagger-ui.css", "start.js", "start.css", "LICENSE.txt"];
 
 /// A file of the page: name, type, bytes, whether they are gzipped.
 struct File(&'static str, &'static str, &'static [u8], bool);
@@ -135,7 +137,8 @@ mod tests {
     }
 
     #[test]
-    fn every_file_is_whole() {
+    fn every_file_is_whole_and_described() {
+        assert_eq!(FILES.each_ref().map(|file| file.0), NAMES);
         for File(name, _, bytes, is_gzipped) in &FILES {
             let mut plain = bytes.to_vec();
             if *is_gzipped {

@@ -19,12 +19,21 @@ use super::status::Status;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 
-const FILE: Parameter =
-    Parameter::needed("file", Shape::Text(100), "`app.js`, `charts.js`, `style.css` or `icon.svg`.");
+const FILE: Parameter = Parameter::needed("file", Shape::OneOf(NAMES), "The name of a file of the page.");
+
+const NAMES: &[&str] = &["app.js", "charts.js", "icon.svg", "style.css"];
 
 const HTML: &str = "text/html; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
+
+/// The files beside the page itself: name, type, text.
+static FILES: [(&str, &str, &str); 4] = [
+    ("app.js", JS, include_str!("page/app.js")),
+    ("charts.js", JS, include_str!("page/charts.js")),
+    ("icon.svg", "image/svg+xml", include_str!("page/icon.svg")),
+    ("style.css", CSS, include_str!("page/style.css")),
+];
 
 /// The routes of the page.
 pub fn routes() -> Routes {
@@ -57,13 +66,9 @@ async fn index(headers: HeaderMap) -> Response {
 
 /// `GET /page/{file}`: 200 with the file; 404 for another name.
 async fn file_of_page(parameters: Parameters) -> Result<Response, ApiError> {
-    match parameters.all(FILE.name).next().unwrap_or_default() {
-        "app.js" => Ok(file(JS, include_str!("page/app.js"))),
-        "charts.js" => Ok(file(JS, include_str!("page/charts.js"))),
-        "icon.svg" => Ok(file("image/svg+xml", include_str!("page/icon.svg"))),
-        "style.css" => Ok(file(CSS, include_str!("page/style.css"))),
-        _ => Err(ApiError::NotFound),
-    }
+    let name = parameters.all(FILE.name).next().unwrap_or_default();
+    let (_, kind, text) = FILES.iter().find(|(known, ..)| *known == name).ok_or(ApiError::NotFound)?;
+    Ok(file(kind, text))
 }
 
 fn file(kind: &'static str, text: &'static str) -> Response {
@@ -76,4 +81,14 @@ fn file(kind: &'static str, text: &'static str) -> Response {
         (CACHE_CONTROL, "no-cache"),
     ];
     (headers, text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_described() {
+        assert_eq!(FILES.map(|file| file.0), NAMES);
+    }
 }

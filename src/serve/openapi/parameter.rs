@@ -35,6 +35,8 @@ pub enum Shape {
     Texts,
     /// A text with at most so many letters.
     Text(usize),
+    /// One of these words.
+    OneOf(&'static [&'static str]),
 }
 
 impl Parameter {
@@ -76,10 +78,11 @@ impl Shape {
                 json!({ "type": "integer", "minimum": 1, "maximum": max, "default": DEFAULT_K.min(max) })
             }
             Self::Flag => json!({ "type": "boolean", "default": false }),
-            Self::Count => json!({ "type": "integer", "minimum": 1, "maximum": i64::MAX }),
+            Self::Count => json!({ "type": "integer", "minimum": 1, "maximum": usize::MAX }),
             Self::Ids => json!({ "type": "array", "items": id, "maxItems": MAX_IDS }),
             Self::Texts => json!({ "type": "array", "items": { "type": "string", "minLength": 1 } }),
             Self::Text(most) => json!({ "type": "string", "maxLength": most }),
+            Self::OneOf(words) => json!({ "type": "string", "enum": words }),
         }
     }
 
@@ -91,9 +94,8 @@ impl Shape {
             Self::Flag => Some(("true or false".to_owned(), "yes")),
             Self::Count => Some(("an integer from 1 up".to_owned(), "0")),
             Self::Ids => Some(("integers of 64 bits, separated by commas".to_owned(), "1;2")),
-            Self::Texts => None,
             // A text in a path that names nothing is not found.
-            Self::Text(_) => None,
+            Self::Text(_) | Self::Texts | Self::OneOf(_) => None,
         }
     }
 }

@@ -281,8 +281,11 @@ async function pipeline() {
     $("pipeline-file").textContent = file;
     const words = (step) => make("span", { class: `state ${step.state.replaceAll(" ", "-")}` }, make("i", { class: "dot" }), step.state);
     const rows = steps.map((step) => [step.name, step.kind, words(step), step.reason, step.seconds ?? undefined, step.after.join(", ")]);
+    const card = make("div", { class: "card", tabindex: "0", role: "group", "aria-label": "The picture" }, drawing);
+    // Where the drawing is wider than the page, its middle is seen first.
+    drawing.addEventListener("load", () => (card.scrollLeft = (card.scrollWidth - card.clientWidth) / 2));
     body.replaceChildren(
-      make("div", { class: "card", tabindex: "0", role: "group", "aria-label": "The picture" }, drawing),
+      card,
       make("div", { class: "card", tabindex: "0", role: "group", "aria-label": "The steps" }, table(["Step", "Kind", "State", "Why", "Seconds", "After"], rows)),
     );
   } catch (error) {
@@ -315,7 +318,7 @@ async function models() {
     const ordered = [...all].sort(([, a], [, b]) => (of(b, chosen).value ?? 0) - (of(a, chosen).value ?? 0));
     const lines = ordered.map(([name, model]) => [name, ...columns.map((column) => of(model, column).value)]);
     body.replaceChildren(
-      make("div", { class: "card", tabindex: "0", role: "group", "aria-label": "The chart" }, make("h3", {}, `${chosen}, with 95 % intervals`), bars(rows, `${chosen} of each model`)),
+      make("div", { class: "card", tabindex: "0", role: "group", "aria-label": "The chart" }, make("h3", {}, `${chosen}, with 95 % intervals`), bars(rows, `${chosen} of each model`, body.clientWidth - 40)),
       make("div", { class: "card", tabindex: "0", role: "group", "aria-label": "The numbers" }, table(["Model", ...columns], lines, (line) => (line === lines[0] ? "best" : ""))),
       ...pictures,
     );

@@ -26,18 +26,21 @@ function number(value) {
   return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-/** Horizontal bars, one a row of `{name, value, low, high}`, the largest first. */
-function bars(rows, title) {
-  const [wide, row, left, right] = [860, 38, 170, 190];
+/** Horizontal bars, one a row of `{name, value, low, high}`, the largest first; as wide as there is room. */
+function bars(rows, title, room) {
+  const isNarrow = room < 560;
+  const wide = Math.min(Math.max(room, 300), 980);
+  const [row, left, right] = isNarrow ? [34, 104, 66] : [38, 170, 190];
+  const letters = isNarrow ? 13 : 20;
   const most = Math.max(...rows.map((one) => one.high ?? one.value), 0) || 1;
   const best = Math.max(...rows.map((one) => one.value));
   const x = (value) => left + (Math.max(value, 0) / most) * (wide - left - right);
   const high = rows.length * row + 8;
-  const chart = draw("svg", { class: "chart", viewBox: `0 0 ${wide} ${high}`, role: "img", "aria-label": title });
+  const chart = draw("svg", { class: "chart", viewBox: `0 0 ${wide} ${high}`, width: wide, height: high, role: "img", "aria-label": title });
   chart.append(draw("line", { class: "axis", x1: left, x2: left, y1: 0, y2: high }));
   rows.forEach((one, index) => {
     const middle = index * row + row / 2 + 4;
-    const name = one.name.length > 20 ? `${one.name.slice(0, 19)}…` : one.name;
+    const name = one.name.length > letters ? `${one.name.slice(0, letters - 1)}…` : one.name;
     chart.append(
       draw("text", { x: left - 12, y: middle + 5, "text-anchor": "end" }, name),
       draw("rect", {
@@ -53,7 +56,7 @@ function bars(rows, title) {
         class: "whisker",
         d: `M${x(one.low)} ${middle}H${end}M${x(one.low)} ${middle - 5}v10M${end} ${middle - 5}v10`,
       }));
-      words += `  (${number(one.low)}–${number(one.high)})`;
+      if (!isNarrow) words += `  (${number(one.low)}–${number(one.high)})`;
     }
     chart.append(draw("text", { class: "value", x: end + 10, y: middle + 5 }, words));
   });
