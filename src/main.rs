@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use recsys::cli::{Cli, execute, unchanged};
-use recsys::console::{StepLogs, remark, say, unsaid};
+use recsys::console::{ServiceLog, StepLogs, remark, say, unsaid};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -40,7 +40,10 @@ fn full() -> ExitCode {
 }
 
 fn work(cli: Cli) -> ExitCode {
-    tracing_subscriber::registry().with(StepLogs.with_filter(LevelFilter::INFO)).init();
+    tracing_subscriber::registry()
+        .with(StepLogs.with_filter(LevelFilter::INFO))
+        .with(ServiceLog.with_filter(LevelFilter::INFO))
+        .init();
     match execute(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -9,6 +9,7 @@ pub mod candidates;
 pub mod catalog;
 pub mod catboost_json;
 pub mod factors;
+pub mod feedback;
 pub mod id_lists;
 pub mod item_details;
 pub mod item_weights;

@@ -8,6 +8,7 @@ mod live;
 mod outcome;
 mod plain;
 mod say;
+mod service_log;
 mod step_log_text;
 mod step_logs;
 mod style;
@@ -21,6 +22,7 @@ pub use crate::workflow::units::{bytes, seconds};
 
 pub use outcome::{counts, nothing_to_do};
 pub use say::{Unsaid, remark, say, unsaid};
+pub use service_log::{ServiceLog, tell_of_services};
 pub use step_log_text::log_line;
 pub use step_logs::StepLogs;
 pub use style::plain_table;

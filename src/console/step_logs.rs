@@ -68,8 +68,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for StepLogs {
     }
 }
 
+/// The fields of an event.
 #[derive(Default)]
-struct Fields(Map<String, Value>);
+pub(super) struct Fields(pub(super) Map<String, Value>);
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {

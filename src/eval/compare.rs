@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::bootstrap::interval_95;
 use super::evaluator::{Counts, Evaluation, Evaluator};
+use super::feedback::OnlineReport;
 use super::metric::Metric;
 use super::protocol::Protocol;
 use super::significance::{PairedTest, holm};
@@ -21,6 +22,9 @@ pub struct Comparison {
     pub lead: Option<Lead>,
     /// One report a model.
     pub models: BTreeMap<String, ModelReport>,
+    /// What users did with the answers of a service, where its log was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub online: Option<OnlineReport>,
 }
 
 /// What is known of one model; complete by itself, so that it can be cut out of the file.
@@ -125,7 +129,7 @@ impl Comparison {
             let report = report(evaluator, &model, &evaluation, versus);
             (model, report)
         });
-        Self { baseline, compare_at, lead, models: reports.collect() }
+        Self { baseline, compare_at, lead, models: reports.collect(), online: None }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod compare;
 pub mod coverage;
 pub mod diversity;
 pub mod evaluator;
+pub mod feedback;
 pub mod lists;
 pub mod metric;
 pub mod protocol;

@@ -29,6 +29,9 @@ pub struct Answer<'a> {
     /// The A/B variant of the user, when the service has variants.
     #[serde(skip_serializing_if = "Option::is_none")]
     variant: Option<&'a str>,
+    /// Sources that could not be asked.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    degraded: &'a [&'static str],
     /// The tracks, best first.
     recommendations: Vec<i64>,
     /// What the answer was made of.
@@ -67,6 +70,7 @@ impl<'a> Answer<'a> {
             track_id: None,
             impression_id: String::new(),
             variant: None,
+            degraded: &[],
             recommendations,
             source,
             items,
@@ -77,6 +81,12 @@ impl<'a> Answer<'a> {
     #[must_use]
     pub fn for_user(self, user_id: i64, variant: Option<&'a str>) -> Self {
         Self { user_id: Some(user_id), variant, ..self }
+    }
+
+    /// The same, made without these sources, because they could not be asked.
+    #[must_use]
+    pub fn without(self, degraded: &'a [&'static str]) -> Self {
+        Self { degraded, ..self }
     }
 
     /// The same for one track.

@@ -71,7 +71,7 @@ pub fn routes(document: &Document) -> Routes {
         .answers_media("text/css", "")
         .answers_media("text/plain", "")
         .fails(ApiError::NotFound);
-    Routes::new("documentation").get("/openapi.json", described, &json).get("/docs", index, &page).get(
+    Routes::tagged("documentation").get("/openapi.json", described, &json).get("/docs", index, &page).get(
         "/docs/{file}",
         asset,
         &file,

@@ -4,12 +4,12 @@
 
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::events::NotStored;
+use super::events::{NotStored, Unreadable};
 
 /// Why a request was not answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,12 +67,36 @@ pub enum ApiError {
     /// No report of `evaluate` is there.
     #[error("there is no report of an evaluation yet")]
     NoReport,
-    /// Something failed that is not the client's fault; what, is in the log.
-    #[error("the service could not do it; its log says why")]
-    Failed,
-    /// Events cannot be stored at the moment.
-    #[error("the event was not stored; try again later")]
+    /// Events cannot be stored or read at the moment.
+    #[error("events cannot be stored or read at the moment; try again later")]
     EventsUnavailable,
+    /// The artifacts are being read.
+    #[error("the service is starting; try again in a moment")]
+    Loading,
+    /// Too many requests are in work.
+    #[error("too many requests are in work; try again in a moment")]
+    Overloaded,
+    /// No key, or one that does not open this route.
+    #[error("this route asks for a key: `authorization: Bearer KEY` or `x-api-key: KEY`")]
+    Unauthorized,
+    /// The query is longer than the service takes.
+    #[error("the query must be at most {limit} bytes long")]
+    QueryTooLong {
+        /// The limit.
+        limit: usize,
+    },
+    /// The body is longer than the service takes.
+    #[error("the body must be at most {limit} bytes long")]
+    BodyTooLong {
+        /// The limit.
+        limit: usize,
+    },
+    /// The request was not finished in the time that a request may take.
+    #[error("the request took too long")]
+    TooSlow,
+    /// A fault of the program; the log has it.
+    #[error("the service made a mistake; it is in its log")]
+    Internal,
 }
 
 /// Why a request was not answered.
@@ -104,10 +128,14 @@ impl ApiError {
             Self::UnknownTrack { .. } | Self::NotFound | Self::NoPipeline | Self::NoReport => {
                 StatusCode::NOT_FOUND
             }
-            Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
             Self::InvalidBody { status, .. } => *status,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::EventsUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::EventsUnavailable | Self::Loading | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::QueryTooLong { .. } => StatusCode::URI_TOO_LONG,
+            Self::BodyTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -124,8 +152,14 @@ impl ApiError {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::NoPipeline => "no_pipeline",
             Self::NoReport => "no_report",
-            Self::Failed => "failed",
             Self::EventsUnavailable => "events_unavailable",
+            Self::Loading => "loading",
+            Self::Overloaded => "overloaded",
+            Self::Unauthorized => "unauthorized",
+            Self::QueryTooLong { .. } => "query_too_long",
+            Self::BodyTooLong { .. } => "body_too_long",
+            Self::TooSlow => "too_slow",
+            Self::Internal => "internal",
         }
     }
 
@@ -149,12 +183,27 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.status(), Json(self.body())).into_response()
+        let mut response = (self.status(), Json(self.body())).into_response();
+        let extra = match self {
+            Self::EventsUnavailable | Self::Loading | Self::Overloaded => {
+                Some((header::RETRY_AFTER, HeaderValue::from_static("1")))
+            }
+            Self::Unauthorized => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            _ => None,
+        };
+        response.headers_mut().extend(extra);
+        response
     }
 }
 
 impl From<NotStored> for ApiError {
     fn from(_: NotStored) -> Self {
+        Self::EventsUnavailable
+    }
+}
+
+impl From<Unreadable> for ApiError {
+    fn from(_: Unreadable) -> Self {
         Self::EventsUnavailable
     }
 }

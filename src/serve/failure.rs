@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use thiserror::Error;
 
+use super::layout::{ManyPorts, UnknownService};
 use super::lists::InvalidLists;
 use crate::codec::{CodecError, io_help};
 
@@ -70,6 +71,23 @@ pub enum ServiceError {
         path: PathBuf,
         /// What the system said.
         cause: std::io::Error,
+    },
+    /// A service that is asked for is not in the layout.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    UnknownService(#[from] UnknownService),
+    /// One port is given for several services.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    ManyPorts(#[from] ManyPorts),
+    /// An environment variable that should hold an API key does not.
+    #[error("the environment variable `{variable}` holds no API key")]
+    #[diagnostic(help(
+        "set it to one or more keys, separated by commas, or take it out of `keys:` in the service file"
+    ))]
+    MissingKey {
+        /// Its name.
+        variable: String,
     },
     /// The running service failed.
     #[error("the service stopped: {0}")]

@@ -10,25 +10,35 @@ use serde::{Deserialize, Serialize};
 
 use super::details::Names;
 use super::error::ApiError;
-use super::openapi::{K, NAMES, Operation, Routes, TRACK_ID, USER_ID};
+use super::events::{NewEvents, Stored};
+use super::openapi::{K, NAMES, Operation, Parameter, Routes, Shape, TRACK_ID, USER_ID};
 use super::parameters::Parameters;
 use super::service::UnknownTracks;
 use super::state::State;
 
 const MAX_ITEMS: usize = 1000;
+const MAX_ID_BYTES: usize = 128;
+
+const EVENT_ID: Parameter = Parameter::optional(
+    "event_id",
+    Shape::Text(MAX_ID_BYTES),
+    "What tells a retry of this request from another one of the user: with it the events are stored once.",
+);
 
 /// The routes of this resource.
 pub fn routes() -> Routes {
     let stores = |summary, about| {
+        let expected = format!("a text of 1 to {MAX_ID_BYTES} bytes");
         Operation::new(summary, about)
-            .answers::<Stored>("The events are durable.")
+            .fails(ApiError::invalid(EVENT_ID.name, &expected, ""))
+            .answers::<Acknowledged>("The events are durable.")
             .fails(ApiError::UnknownTrack { track_id: 7 })
             .fails(ApiError::EventsUnavailable)
     };
     let one = stores("Add an event", "The user listened to the track just now. Answered when it is durable.")
-        .takes(&[&USER_ID, &TRACK_ID]);
+        .takes(&[&USER_ID, &TRACK_ID, &EVENT_ID]);
     let many = stores("Add several events", "All or none. Answered when they are durable.")
-        .takes_body::<NewEvents>()
+        .takes_body::<Body>()
         .fails(ApiError::InvalidParameter {
             field: "items",
             expected: format!("a list of 1 to {MAX_ITEMS} track ids"),
@@ -36,8 +46,9 @@ pub fn routes() -> Routes {
         });
     let read = Operation::new("The last events of a user", "Newest first; empty for a user without events.")
         .takes(&[&USER_ID, &K, &NAMES])
-        .answers::<History<'_>>("The events.");
-    Routes::new("events")
+        .answers::<History<'_>>("The events.")
+        .fails(ApiError::EventsUnavailable);
+    Routes::tagged("events")
         .post("/put", add_one, &one)
         .post("/add_event", add_one, &one)
         .post("/events", add_many, &many)
@@ -50,18 +61,22 @@ pub fn routes() -> Routes {
 /// The body of `POST /events`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct NewEvents {
+struct Body {
     /// The user; any id, known or not.
     #[schemars(range(min = i64::MIN, max = i64::MAX))]
     user_id: i64,
     /// Track ids, the last of them the newest.
     #[schemars(length(min = 1, max = MAX_ITEMS), inner(range(min = i64::MIN, max = i64::MAX)))]
     items: Vec<i64>,
+    /// What tells a retry of this request from another request of the user.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = MAX_ID_BYTES))]
+    event_id: Option<String>,
 }
 
-/// The answer when events are durable.
+/// The answer when events are durable; a retry stores nothing more.
 #[derive(Debug, Serialize, JsonSchema)]
-struct Stored {
+struct Acknowledged {
     /// `ok`.
     result: &'static str,
     /// How many.
@@ -91,12 +106,18 @@ struct HistoryItem<'a> {
     names: Option<Names<'a>>,
 }
 
-/// `POST /put?user_id&track_id`, `POST /add_event?user_id&track_id`: one listen.
+/// `POST /put?user_id&track_id`, `POST /add_event?user_id&track_id`: one listen, with `event_id` stored once
+/// however often the request comes.
 ///
 /// 200 when it is durable; 422 for a wrong parameter; 404 for an unknown track where those are
 /// refused; 503 when it could not be stored.
-async fn add_one(Extract(state): Extract<State>, parameters: Parameters) -> Result<Json<Stored>, ApiError> {
-    store(&state, parameters.id("user_id")?, vec![parameters.id("track_id")?]).await
+async fn add_one(
+    Extract(state): Extract<State>,
+    parameters: Parameters,
+) -> Result<Json<Acknowledged>, ApiError> {
+    let (user_id, track_ids) = (parameters.id("user_id")?, vec![parameters.id("track_id")?]);
+    let event_id = parameters.all("event_id").next().map(str::to_owned);
+    store(&state, NewEvents { user_id, track_ids, event_id }).await
 }
 
 /// `POST /events` with `{"user_id": 1, "items": [10, 20]}`: several listens, all or none.
@@ -105,15 +126,15 @@ async fn add_one(Extract(state): Extract<State>, parameters: Parameters) -> Resu
 /// those are refused; 503 when they could not be stored.
 async fn add_many(
     Extract(state): Extract<State>,
-    body: Result<Json<NewEvents>, JsonRejection>,
-) -> Result<Json<Stored>, ApiError> {
-    let Json(NewEvents { user_id, items }) = body?;
+    body: Result<Json<Body>, JsonRejection>,
+) -> Result<Json<Acknowledged>, ApiError> {
+    let Json(Body { user_id, items, event_id }) = body?;
     if !(1..=MAX_ITEMS).contains(&items.len()) {
         let expected = format!("a list of 1 to {MAX_ITEMS} track ids");
         let found = format!("{} ids", items.len());
         return Err(ApiError::InvalidParameter { field: "items", expected, found });
     }
-    store(&state, user_id, items).await
+    store(&state, NewEvents { user_id, track_ids: items, event_id }).await
 }
 
 /// `POST /get?user_id&k`, `POST /get_events?user_id&k`, `GET /history/{user_id}/{k}`: newest first.
@@ -122,7 +143,7 @@ async fn add_many(
 async fn history(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, ApiError> {
     let (user_id, k) = (parameters.id("user_id")?, parameters.k(state.max_k())?);
     let (library, names) = (state.library(), parameters.flag("names")?);
-    let recent = state.events().recent(user_id, k);
+    let recent = state.events().recent(user_id, k).await?;
     let at = |ms| DateTime::from_timestamp_millis(ms).unwrap_or_default();
     let items = recent.iter().map(|event| HistoryItem {
         track_id: event.track_id,
@@ -133,14 +154,29 @@ async fn history(Extract(state): Extract<State>, parameters: Parameters) -> Resu
     Ok(Json(History { user_id, events, items: items.collect() }).into_response())
 }
 
-async fn store(state: &State, user_id: i64, track_ids: Vec<i64>) -> Result<Json<Stored>, ApiError> {
-    if state.service().events.unknown_tracks == UnknownTracks::Refuse {
-        let unknown = track_ids.iter().find(|&&track_id| state.library().catalog.item(track_id).is_none());
-        if let Some(&track_id) = unknown {
+async fn store(state: &State, new: NewEvents) -> Result<Json<Acknowledged>, ApiError> {
+    if let Some(id) = &new.event_id
+        && !(1..=MAX_ID_BYTES).contains(&id.len())
+    {
+        return Err(ApiError::invalid("event_id", &format!("a text of 1 to {MAX_ID_BYTES} bytes"), id));
+    }
+    let library = state.library();
+    let is_unknown = |track_id: &&i64| library.catalog.item(**track_id).is_none();
+    let n_unknown = new.track_ids.iter().filter(is_unknown).count();
+    if n_unknown > 0 {
+        let accepted = state.service().events.unknown_tracks == UnknownTracks::Accept;
+        state.events().unknown(n_unknown, accepted);
+        if let Some(&track_id) = new.track_ids.iter().find(is_unknown).filter(|_| !accepted) {
             return Err(ApiError::UnknownTrack { track_id });
         }
     }
-    let stored = track_ids.len();
-    state.events().append(user_id, track_ids).await?;
-    Ok(Json(Stored { result: "ok", stored }))
+    let (user_id, track_ids) = (new.user_id, new.track_ids.clone());
+    let stored = match state.events().append(new).await? {
+        Stored::Now => {
+            state.impressions().listened(user_id, &track_ids);
+            track_ids.len()
+        }
+        Stored::Before => 0,
+    };
+    Ok(Json(Acknowledged { result: "ok", stored }))
 }

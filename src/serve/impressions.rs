@@ -1,27 +1,27 @@
-//! What users were shown: an id in every answer and, where the service file names a file, a line of
-//! JSON for each answer.
+//! What users were shown and what they did then: an id in every answer and, where the service file names
+//! a file, a line of JSON for each answer and each request with events; [`crate::codec::feedback`] reads it.
 //!
 //! A thread of its own appends the lines, so that no answer waits for a disk; when it falls behind by
-//! more than [`QUEUE`] lines, further ones are counted and dropped. A line that a kill cut short is
-//! ended when the file is opened again, and spoils no other.
+//! more than [`MAX_WAITING`] bytes, further lines are counted and dropped. A line that a kill cut short
+//! is ended when the file is opened again, and spoils no other. The store of events stays the truth
+//! about events: this log may lack the last ones before a power cut.
 
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
-use tokio::sync::mpsc;
 
 use super::blend::{Case, Source};
 use super::failure::ServiceError;
 
-/// How many lines may wait for the disk.
-pub const QUEUE: usize = 8192;
+/// How many bytes of lines may wait for the disk.
+pub const MAX_WAITING: usize = 16 << 20;
 
 /// One answer.
 #[derive(Debug, Serialize)]
@@ -51,6 +51,14 @@ pub struct Shown {
     pub source: Source,
 }
 
+/// What a user listened to.
+#[derive(Debug, Serialize)]
+struct Listened<'a> {
+    at: String,
+    user_id: i64,
+    listened: &'a [i64],
+}
+
 /// Gives answers their ids and keeps what they showed.
 #[derive(Debug)]
 pub struct Impressions {
@@ -58,7 +66,14 @@ pub struct Impressions {
     process: u64,
     next: AtomicU64,
     dropped: AtomicU64,
-    queue: Option<mpsc::Sender<Message>>,
+    log: Option<Log>,
+}
+
+#[derive(Debug)]
+struct Log {
+    queue: mpsc::Sender<Message>,
+    /// Bytes in the queue.
+    waiting: Arc<AtomicUsize>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -78,18 +93,22 @@ impl Impressions {
             process: RandomState::new().hash_one(std::process::id()),
             next: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
-            queue: None,
-            writer: Mutex::new(None),
+            log: None,
         };
         if let Some(path) = path {
             let refused = |cause| ServiceError::Impressions { path: path.to_owned(), cause };
             let file = append_to(path).map_err(refused)?;
-            let (queue, messages) = mpsc::channel(QUEUE);
-            let writer = Writer { file: BufWriter::new(file), path: path.to_owned(), is_failing: false };
+            let (queue, messages) = mpsc::channel();
+            let waiting = Arc::new(AtomicUsize::new(0));
+            let writer = Writer {
+                file: BufWriter::new(file),
+                path: path.to_owned(),
+                waiting: Arc::clone(&waiting),
+                is_failing: false,
+            };
             let thread = thread::Builder::new().name("impressions".to_owned());
-            let thread = thread.spawn(move || writer.run(messages)).map_err(refused)?;
-            impressions.queue = Some(queue);
-            impressions.writer = Mutex::new(Some(thread));
+            let thread = thread.spawn(move || writer.run(&messages)).map_err(refused)?;
+            impressions.log = Some(Log { queue, waiting, writer: Mutex::new(Some(thread)) });
         }
         Ok(impressions)
     }
@@ -101,15 +120,29 @@ impl Impressions {
 
     /// Whether impressions are kept.
     pub fn is_on(&self) -> bool {
-        self.queue.is_some()
+        self.log.is_some()
     }
 
     /// Keeps what an answer showed, without waiting.
     pub fn keep(&self, impression: &Impression<'_>) {
-        let Some(queue) = &self.queue else { return };
-        let Ok(mut line) = serde_json::to_vec(impression) else { return };
+        self.write(impression);
+    }
+
+    /// Keeps what a user listened to, without waiting.
+    pub fn listened(&self, user_id: i64, track_ids: &[i64]) {
+        if self.is_on() {
+            self.write(&Listened { at: now(), user_id, listened: track_ids });
+        }
+    }
+
+    fn write(&self, line: &impl Serialize) {
+        let Some(log) = &self.log else { return };
+        let Ok(mut line) = serde_json::to_vec(line) else { return };
         line.push(b'\n');
-        if queue.try_send(Message::Line(line)).is_err() {
+        let len = line.len();
+        let before = log.waiting.fetch_add(len, Ordering::Relaxed);
+        if before + len > MAX_WAITING || log.queue.send(Message::Line(line)).is_err() {
+            log.waiting.fetch_sub(len, Ordering::Relaxed);
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -119,16 +152,16 @@ impl Impressions {
         self.next.load(Ordering::Relaxed)
     }
 
-    /// How many answers are not in the log because the disk was slower than they came.
+    /// How many lines are not in the log because the disk was slower than they came.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
     /// Writes what waits, and closes the file.
     pub async fn close(&self) {
-        let Some(queue) = &self.queue else { return };
-        let _ = queue.send(Message::Close).await;
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(log) = &self.log else { return };
+        let _ = log.queue.send(Message::Close);
+        let writer = log.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(writer) = writer {
             let joined = tokio::task::spawn_blocking(move || writer.join()).await;
             if !matches!(joined, Ok(Ok(()))) {
@@ -146,14 +179,15 @@ pub fn now() -> String {
 struct Writer {
     file: BufWriter<File>,
     path: PathBuf,
+    waiting: Arc<AtomicUsize>,
     is_failing: bool,
 }
 
 impl Writer {
-    fn run(mut self, mut messages: mpsc::Receiver<Message>) {
-        while let Some(Message::Line(line)) = messages.blocking_recv() {
+    fn run(mut self, messages: &mpsc::Receiver<Message>) {
+        while let Ok(Message::Line(line)) = messages.recv() {
             let mut result = self.file.write_all(&line);
-            if messages.is_empty() {
+            if self.waiting.fetch_sub(line.len(), Ordering::Relaxed) == line.len() {
                 result = result.and_then(|()| self.file.flush());
             }
             self.tell(result);

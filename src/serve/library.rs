@@ -48,15 +48,23 @@ impl Library {
             column: "track_id".to_owned(),
             message: format!("track {track_id} occurs twice"),
         })?;
-        let recommendations = lists(&artifacts.recommendations, "user_id", "track_id", &catalog)?;
-        let similar = lists(&artifacts.similar, "track_id", "similar_track_id", &catalog)?;
+        let lists = |path: &Path, is_left_out, key, track| {
+            if is_left_out { Ok(Lists::default()) } else { lists(path, key, track, &catalog) }
+        };
+        let Artifacts { without_recommendations, without_similar, without_top_popular, .. } = *artifacts;
+        let recommendations =
+            lists(&artifacts.recommendations, without_recommendations, "user_id", "track_id")?;
+        let similar = lists(&artifacts.similar, without_similar, "track_id", "similar_track_id")?;
         let path = &artifacts.top_popular;
-        let top_popular = ranked::read_one(path, |block| {
-            let item = |&track: &i64| catalog.item(track).ok_or(InvalidLists::UnknownTrack(track));
-            let scored = block.tracks.iter().zip(block.scores);
-            scored.map(|(track, &score)| Ok((item(track)?, score))).collect::<Result<Vec<_>, _>>()
-        })?
-        .map_err(mismatch(path))?;
+        let read_popular = || {
+            ranked::read_one(path, |block| {
+                let item = |&track: &i64| catalog.item(track).ok_or(InvalidLists::UnknownTrack(track));
+                let scored = block.tracks.iter().zip(block.scores);
+                scored.map(|(track, &score)| Ok((item(track)?, score))).collect::<Result<Vec<_>, _>>()
+            })
+        };
+        let top_popular =
+            if without_top_popular { Vec::new() } else { read_popular()?.map_err(mismatch(path))? };
         let details = Details::new(details, catalog.len());
         let (blocked, search_texts) = Default::default();
         Ok(Self { catalog, details, recommendations, similar, top_popular, blocked, search_texts })

@@ -8,13 +8,13 @@ use std::hash::BuildHasherDefault;
 
 use super::blend::{Pick, Source};
 use super::catalog::IdHasher;
-use super::library::Library;
+use super::lists::List;
 use super::service::Blending;
 
 /// Tracks similar to the newest of `history` (newest first), the best `k` first, of those that `allows`
-/// lets in.
-pub fn similar_to_events(
-    library: &Library,
+/// lets in; `similar` says what is similar to a track.
+pub fn similar_to_events<'a>(
+    similar: impl Fn(i64) -> Option<List<'a>>,
     history: &[i64],
     blending: &Blending,
     allows: impl Fn(u32) -> bool,
@@ -25,7 +25,7 @@ pub fn similar_to_events(
     let mut scores: HashMap<u32, f32, BuildHasherDefault<IdHasher>> = HashMap::default();
     let mut weight = 1.0;
     for &track_id in starts.take(blending.online_events.get()) {
-        for (item, similarity) in library.similar.list(track_id).unwrap_or_default().iter() {
+        for (item, similarity) in similar(track_id).unwrap_or_default().iter() {
             *scores.entry(item).or_default() += weight * similarity;
         }
         weight *= blending.recency_decay as f32;

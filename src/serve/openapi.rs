@@ -7,6 +7,7 @@
 //!
 //! [`ApiError`]: super::error::ApiError
 
+mod anywhere;
 mod document;
 mod operation;
 mod parameter;

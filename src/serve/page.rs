@@ -49,11 +49,11 @@ pub fn routes() -> Routes {
         .answers_media("text/css", "")
         .answers_media("image/svg+xml", "")
         .fails(ApiError::NotFound);
-    Routes::new("documentation").get("/", index, &alive).get("/page/{file}", file_of_page, &file)
+    Routes::tagged("documentation").get("/", index, &alive).get("/page/{file}", file_of_page, &file)
 }
 
 /// `GET /`: 200, the page or JSON, by `Accept`.
-async fn index(headers: HeaderMap) -> Response {
+pub(super) async fn index(headers: HeaderMap) -> Response {
     let accepts = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut response = if accepts.into_iter().any(|value| value.contains("text/html")) {
         file(HTML, include_str!("page/index.html"))

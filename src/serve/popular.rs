@@ -16,7 +16,7 @@ pub fn routes() -> Routes {
     let operation = Operation::new("The most popular tracks", "The same for everyone.")
         .lists_tracks()
         .answers::<Answer<'_>>("The list.");
-    Routes::new("tracks").get("/top_popular", top_popular, &operation).get(
+    Routes::tagged("tracks").get("/top_popular", top_popular, &operation).get(
         "/top_popular/{k}",
         top_popular,
         &operation,
@@ -27,7 +27,7 @@ pub fn routes() -> Routes {
 ///
 /// 200 with an [`Answer`]; 422 for a wrong parameter.
 async fn top_popular(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, ApiError> {
-    let library = state.library();
+    let library = &*state.library();
     let ask = Ask::new(&parameters, library, state.max_k())?;
     let picks = ask.cut(library, library.popular());
     Ok(Answer::new(library, &ask, &picks, Case::Default).give(state.impressions()))

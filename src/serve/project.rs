@@ -38,23 +38,20 @@ pub fn routes() -> Routes {
     let pipeline =
         Operation::new("The pipeline that made the release", "Its steps, and what a run would do now.")
             .answers::<Pipeline>("The pipeline.")
-            .fails(ApiError::NoPipeline)
-            .fails(ApiError::Failed);
+            .fails(ApiError::NoPipeline);
     let drawn = Operation::new("The same as a picture", "Light or dark as its reader is.")
         .answers_media("image/svg+xml", "The picture.")
-        .fails(ApiError::NoPipeline)
-        .fails(ApiError::Failed);
+        .fails(ApiError::NoPipeline);
     let evaluation = Operation::new("How the models compare", "The report of the kind `evaluate`.")
         .answers::<Value>("The report.")
-        .fails(ApiError::NoReport)
-        .fails(ApiError::Failed);
+        .fails(ApiError::NoReport);
     let pictures = Operation::new("The pictures of the project", "PNG files below the folder of artifacts.")
         .answers::<Vec<String>>("Their names.");
     let picture = Operation::new("A picture of the project", "")
         .takes(&[&PICTURE])
         .answers_media("image/png", "The picture.")
         .fails(ApiError::NotFound);
-    Routes::new("project")
+    Routes::tagged("project")
         .get("/pipeline", pipeline_now, &pipeline)
         .get("/pipeline.svg", pipeline_drawn, &drawn)
         .get("/evaluation", report, &evaluation)
@@ -144,7 +141,7 @@ impl Watched {
             _ => {
                 let pipeline = source.now().map_err(|error| {
                     tracing::error!("the state of the pipeline cannot be told: {error}");
-                    ApiError::Failed
+                    ApiError::Internal
                 })?;
                 *last = Some((Instant::now(), pipeline.clone()));
                 pipeline
@@ -191,7 +188,7 @@ async fn report(Extract(state): Extract<State>) -> Result<Response, ApiError> {
         let text = fs::read_to_string(path).map_err(|_| ApiError::NoReport)?;
         serde_json::from_str::<Value>(&text).map_err(|error| {
             tracing::error!("`{}` is no report: {error}", path.display());
-            ApiError::Failed
+            ApiError::Internal
         })?;
         Ok(text)
     });
@@ -251,5 +248,5 @@ fn pictures(folder: &Path) -> Vec<Picture> {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::Failed)?
+    tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::Internal)?
 }

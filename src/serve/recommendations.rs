@@ -12,39 +12,52 @@ use super::library::Library;
 use super::online::similar_to_events;
 use super::openapi::{Operation, Routes, USER_ID};
 use super::parameters::Parameters;
+use super::peers::sources::Gathered;
 use super::service::Blending;
 use super::state::State;
 use super::variants::Assigned;
 
-/// The routes of this resource.
-pub fn routes() -> Routes {
-    let of_user = |summary, about| {
-        Operation::new(summary, about)
-            .takes(&[&USER_ID])
-            .lists_tracks()
-            .answers::<Answer<'_>>("The list, and what it was made of.")
-    };
-    let blended = of_user(
+/// The routes of final recommendations.
+pub fn final_routes() -> Routes {
+    let operation = of_user(
         "Final recommendations of a user",
         "The precomputed list and the one from the user's last events, blended and filled up with popular \
          tracks. `source` is `default` for a new user, `similar` with events only, `personal` with a \
          precomputed list only, `blend` with both.",
     );
-    let precomputed = of_user(
+    Routes::tagged("recommendations")
+        .post("/recommendations", final_list, &operation)
+        .get("/recommendations/{user_id}", final_list, &operation)
+        .get("/recommendations/{user_id}/{k}", final_list, &operation)
+}
+
+/// The routes of precomputed recommendations.
+pub fn offline_routes() -> Routes {
+    let operation = of_user(
         "The precomputed list of a user",
         "`source` is `personal`, or `default` for a user without a list, who gets the popular tracks.",
     );
-    let from_events = of_user(
+    Routes::tagged("recommendations").post("/recommendations_offline", offline, &operation).post(
+        "/get_recs",
+        offline,
+        &operation,
+    )
+}
+
+/// The routes of recommendations from the last events.
+pub fn online_routes() -> Routes {
+    let operation = of_user(
         "Recommendations from a user's last events alone",
         "Tracks similar to the last events, without those; empty for a user without events.",
     );
-    Routes::new("recommendations")
-        .post("/recommendations", final_list, &blended)
-        .get("/recommendations/{user_id}", final_list, &blended)
-        .get("/recommendations/{user_id}/{k}", final_list, &blended)
-        .post("/recommendations_offline", offline, &precomputed)
-        .post("/get_recs", offline, &precomputed)
-        .post("/recommendations_online", online, &from_events)
+    Routes::tagged("recommendations").post("/recommendations_online", online, &operation)
+}
+
+fn of_user(summary: &'static str, about: &'static str) -> Operation {
+    Operation::new(summary, about)
+        .takes(&[&USER_ID])
+        .lists_tracks()
+        .answers::<Answer<'_>>("The list, and what it was made of.")
 }
 
 /// `POST /recommendations?user_id&k` and `GET /recommendations/{user_id}/{k}`: the four cases.
@@ -53,15 +66,17 @@ pub fn routes() -> Routes {
 /// `similar` with events only, `personal` with a precomputed list only, `blend` with both; items
 /// that fill a short list up are `popular`.
 async fn final_list(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, ApiError> {
-    let library = state.library();
+    let library = &*state.library();
     let (user_id, ask) = (parameters.id("user_id")?, Ask::new(&parameters, library, state.max_k())?);
     let Assigned { name, blending } = state.variant(user_id);
-    let history = History::of(&state, library, user_id);
+    let sources = &state.process().sources;
+    let gathered = sources.gather(&state, library, user_id, blending.online_events.get()).await;
+    let history = History::of(&gathered, library);
     let allows = |pick: &Pick| {
         ask.allows(library, pick.item) && !(blending.exclude_seen && history.seen.contains(&pick.item))
     };
 
-    let list = library.recommendations.list(user_id).unwrap_or_default();
+    let list = gathered.offline(library, user_id).unwrap_or_default();
     let mut offline = library.picks(list, Source::Personal).filter(allows).peekable();
     let mut online = history.similar(library, blending, &ask).into_iter().peekable();
     let case = Case::of(online.peek().is_some(), offline.peek().is_some());
@@ -69,7 +84,13 @@ async fn final_list(Extract(state): Extract<State>, parameters: Parameters) -> R
     let blended = blend(&mut online, &mut offline, blending, seed);
     let picks = ask.cut(library, blended.chain(library.popular().filter(allows)));
     state.count(case);
-    Ok(Answer::new(library, &ask, &picks, case).for_user(user_id, name).give(state.impressions()))
+    if case != Case::Default && picks.last().is_some_and(|pick| pick.source == Source::Popular) {
+        state.process().filled();
+    }
+    Ok(Answer::new(library, &ask, &picks, case)
+        .for_user(user_id, name)
+        .without(&gathered.degraded)
+        .give(state.impressions()))
 }
 
 /// `POST /recommendations_offline?user_id&k`, `POST /get_recs?user_id&k`: the precomputed list.
@@ -77,7 +98,7 @@ async fn final_list(Extract(state): Extract<State>, parameters: Parameters) -> R
 /// 200 with an [`Answer`], `personal`, or `default` (top popular) for a user without a list;
 /// 422 for a wrong parameter.
 async fn offline(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, ApiError> {
-    let library = state.library();
+    let library = &*state.library();
     let (user_id, ask) = (parameters.id("user_id")?, Ask::new(&parameters, library, state.max_k())?);
     let (picks, case) = match library.recommendations.list(user_id) {
         Some(list) => (ask.cut(library, library.picks(list, Source::Personal)), Case::Personal),
@@ -94,33 +115,39 @@ async fn offline(Extract(state): Extract<State>, parameters: Parameters) -> Resu
 /// 200 with an [`Answer`], `similar`; the list is empty for a user without events. 422 for a wrong
 /// parameter.
 async fn online(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, ApiError> {
-    let library = state.library();
+    let library = &*state.library();
     let (user_id, ask) = (parameters.id("user_id")?, Ask::new(&parameters, library, state.max_k())?);
     let Assigned { name, blending } = state.variant(user_id);
-    let similar = History::of(&state, library, user_id).similar(library, blending, &ask);
+    let sources = &state.process().sources;
+    let gathered = sources.with_similar(&state, library, user_id, blending.online_events.get()).await;
+    let similar = History::of(&gathered, library).similar(library, blending, &ask);
     let picks = ask.cut(library, similar.into_iter());
     state.count(Case::Similar);
-    Ok(Answer::new(library, &ask, &picks, Case::Similar).for_user(user_id, name).give(state.impressions()))
+    Ok(Answer::new(library, &ask, &picks, Case::Similar)
+        .for_user(user_id, name)
+        .without(&gathered.degraded)
+        .give(state.impressions()))
 }
 
 /// What a user listened to, as a release knows it.
-struct History {
+struct History<'a> {
+    gathered: &'a Gathered,
     /// Newest first.
     track_ids: Vec<i64>,
     seen: ItemSet,
 }
 
-impl History {
-    fn of(state: &State, library: &Library, user_id: i64) -> Self {
-        let recent = state.events().recent(user_id, usize::MAX);
-        let track_ids: Vec<i64> = recent.iter().map(|event| event.track_id).collect();
+impl<'a> History<'a> {
+    fn of(gathered: &'a Gathered, library: &Library) -> Self {
+        let track_ids: Vec<i64> = gathered.history.iter().map(|event| event.track_id).collect();
         let seen = track_ids.iter().filter_map(|&track_id| library.catalog.item(track_id)).collect();
-        Self { track_ids, seen }
+        Self { gathered, track_ids, seen }
     }
 
     /// What a user listened to is never similar to itself in a way that helps: it is always left out.
     fn similar(&self, library: &Library, blending: &Blending, ask: &Ask) -> Vec<Pick> {
         let allows = |item| ask.allows(library, item) && !self.seen.contains(&item);
-        similar_to_events(library, &self.track_ids, blending, allows, ask.n_needed())
+        let list = |track_id| self.gathered.similar(library, track_id);
+        similar_to_events(list, &self.track_ids, blending, allows, ask.n_needed())
     }
 }

@@ -45,7 +45,7 @@ pub fn routes() -> Routes {
     .takes(&[&Q, &K])
     .answers::<Found<'_>>("What was found, at most `k` of each.")
     .fails(ApiError::invalid("q", "at most 200 letters", "…"));
-    Routes::new("tracks").get("/search", search, &operation)
+    Routes::tagged("tracks").get("/search", search, &operation)
 }
 
 /// What a search found.
@@ -85,7 +85,7 @@ async fn search(Extract(state): Extract<State>, parameters: Parameters) -> Resul
     let turn = SEARCHES.acquire().await;
     let find = move || {
         let _turn = turn;
-        let library = state.library();
+        let library = &*state.library();
         let track = |item| FoundTrack {
             track_id: library.catalog.track_id(item),
             names: library.details.names(Some(item)),
@@ -94,7 +94,7 @@ async fn search(Extract(state): Extract<State>, parameters: Parameters) -> Resul
         let users = users(library, &q, k).into_iter().map(|user_id| FoundUser { user_id }).collect();
         Json(Found { tracks, users }).into_response()
     };
-    tokio::task::spawn_blocking(find).await.map_err(|_| ApiError::Failed)
+    tokio::task::spawn_blocking(find).await.map_err(|_| ApiError::Internal)
 }
 
 /// The best `k` tracks for a query; the one that has it for an id is the first.

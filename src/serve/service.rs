@@ -11,6 +11,8 @@ use miette::NamedSource;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::failure::{ContentFault, FileFault, ServiceError};
+use super::layout::{self, Member};
+use super::operations::{self, Calls, Keys, Limits};
 use super::project::Project;
 use super::variants::{self, Variant};
 
@@ -23,6 +25,14 @@ pub struct Service {
     /// The port to listen on; 0 takes a free one.
     #[serde(deserialize_with = "port")]
     pub port: u16,
+    /// Services with ports of their own; without any, one service answers everything on `port`.
+    #[serde(deserialize_with = "layout::services")]
+    pub services: Vec<Member>,
+    /// The names of those in this process; all when empty.
+    #[serde(skip)]
+    pub hosted: Vec<String>,
+    /// Calls to the services that are not in this process.
+    pub calls: Calls,
     /// The longest list that may be asked for.
     #[serde(deserialize_with = "count")]
     pub max_k: NonZeroUsize,
@@ -41,6 +51,15 @@ pub struct Service {
     pub events: Events,
     /// Where it is written down what users were shown.
     pub impressions: Impressions,
+    /// How much at once, how long, and how large.
+    pub limits: Limits,
+    /// Which environment variables hold the keys that clients must show.
+    pub keys: Keys,
+    /// Origins of pages that may call the service from a browser.
+    #[serde(deserialize_with = "operations::origins")]
+    pub cors_origins: Vec<String>,
+    /// Tell of each request on standard error, one line of JSON each.
+    pub access_log: bool,
     /// What the page shows of the project beside answers.
     pub project: Project,
 }
@@ -50,6 +69,9 @@ impl Default for Service {
         Self {
             host: "127.0.0.1".to_owned(),
             port: 8000,
+            services: Vec::new(),
+            hosted: Vec::new(),
+            calls: Calls::default(),
             max_k: NonZeroUsize::new(1000).expect("1000 is not 0"),
             artifacts: Artifacts::default(),
             blending: Blending::default(),
@@ -59,6 +81,10 @@ impl Default for Service {
             events: Events::default(),
             impressions: Impressions::default(),
             project: Project::default(),
+            limits: Limits::default(),
+            keys: Keys::default(),
+            cors_origins: Vec::new(),
+            access_log: false,
         }
     }
 }
@@ -75,6 +101,15 @@ pub struct Artifacts {
     pub top_popular: PathBuf,
     /// The tracks, from `preprocess`.
     pub items: PathBuf,
+    /// Another process answers from `recommendations`.
+    #[serde(skip)]
+    pub without_recommendations: bool,
+    /// Another process answers from `similar`.
+    #[serde(skip)]
+    pub without_similar: bool,
+    /// Another process answers from `top_popular`.
+    #[serde(skip)]
+    pub without_top_popular: bool,
 }
 
 impl Default for Artifacts {
@@ -84,6 +119,9 @@ impl Default for Artifacts {
             similar: "artifacts/similar/similar.parquet".into(),
             top_popular: "artifacts/popularity/top_popular.parquet".into(),
             items: "artifacts/preprocess/items.parquet".into(),
+            without_recommendations: false,
+            without_similar: false,
+            without_top_popular: false,
         }
     }
 }
@@ -95,13 +133,13 @@ impl Artifacts {
     /// Names the first that is not.
     pub fn check(&self) -> Result<(), ServiceError> {
         let files = [
-            ("recommendations", &self.recommendations),
-            ("similar", &self.similar),
-            ("top_popular", &self.top_popular),
-            ("items", &self.items),
+            ("recommendations", &self.recommendations, !self.without_recommendations),
+            ("similar", &self.similar, !self.without_similar),
+            ("top_popular", &self.top_popular, !self.without_top_popular),
+            ("items", &self.items, true),
         ];
-        match files.into_iter().find(|(_, path)| !path.exists()) {
-            Some((artifact, path)) => Err(ServiceError::MissingArtifact { artifact, path: path.clone() }),
+        match files.into_iter().find(|(_, path, is_needed)| *is_needed && !path.exists()) {
+            Some((artifact, path, _)) => Err(ServiceError::MissingArtifact { artifact, path: path.clone() }),
             None => Ok(()),
         }
     }
@@ -219,7 +257,7 @@ impl Service {
     /// Takes paths that are relative as starting at `root`.
     #[must_use]
     pub fn under(mut self, root: &Path) -> Self {
-        let Artifacts { recommendations, similar, top_popular, items } = &mut self.artifacts;
+        let Artifacts { recommendations, similar, top_popular, items, .. } = &mut self.artifacts;
         let project = [&mut self.project.evaluation, &mut self.project.pictures];
         let files = [recommendations, similar, top_popular, items, &mut self.events.path];
         for path in files.into_iter().chain(project).chain(&mut self.impressions.path) {
@@ -264,7 +302,7 @@ pub(super) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D
     }
 }
 
-fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+pub(super) fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
     let value = i64::deserialize(deserializer)?;
     let message = || D::Error::custom(format_args!("expected a port from 0 to 65535, found {value}"));
     u16::try_from(value).map_err(|_| message())

@@ -18,7 +18,7 @@ pub fn routes() -> Routes {
         .lists_tracks()
         .answers::<Answer<'_>>("The list.")
         .fails(ApiError::UnknownTrack { track_id: 7 });
-    Routes::new("tracks")
+    Routes::tagged("tracks")
         .post("/similar_tracks", similar, &operation)
         .get("/similar/{track_id}", similar, &operation)
         .get("/similar/{track_id}/{k}", similar, &operation)
@@ -29,7 +29,7 @@ pub fn routes() -> Routes {
 /// 200 with an [`Answer`], empty when nothing is similar; 404 when the track is not known; 422 for
 /// a wrong parameter.
 async fn similar(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, ApiError> {
-    let library = state.library();
+    let library = &*state.library();
     let (track_id, ask) = (parameters.id("track_id")?, Ask::new(&parameters, library, state.max_k())?);
     if library.catalog.item(track_id).is_none() {
         return Err(ApiError::UnknownTrack { track_id });

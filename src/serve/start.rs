@@ -1,24 +1,39 @@
 //! From a service file to a running service: listen, load, open the events, answer.
+//!
+//! Every port is taken before anything is read, so that a port in use is known at once, and probes are
+//! answered while the artifacts are read: alive, but not ready.
 
 use std::io;
 use std::net::{self, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
 
-use super::events::EventStore;
+use super::door::Door;
+use super::events::{EventStore, Events};
 use super::failure::ServiceError;
+use super::front::Front;
 use super::impressions::Impressions;
+use super::layout::{Member, Resource};
 use super::library::Library;
+use super::metrics::Metrics;
+use super::peers::sources;
+use super::router_of;
 use super::service::Service;
 use super::state::State;
 
 /// What there is to say once a service answers.
 #[derive(Debug, Clone)]
 pub struct Started {
-    /// Where it listens.
+    /// Where it listens; the first service of the layout.
     pub address: SocketAddr,
+    /// Every service of this process, and where it listens.
+    pub services: Vec<(String, SocketAddr)>,
     /// Tracks in the catalogue.
     pub n_tracks: usize,
     /// Users with a precomputed list.
@@ -31,8 +46,7 @@ pub struct Started {
 
 /// Runs a service on this thread until `shutdown` is there.
 ///
-/// The port is taken before anything is read, so that a port in use is known at once. `started` is
-/// told when the first request can be answered.
+/// `started` is told when the first request can be answered.
 ///
 /// # Errors
 /// When the service cannot start, or the system ends it.
@@ -45,33 +59,112 @@ pub fn start(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServiceError> {
     service.artifacts.check()?;
-    let listener = listen(service)?;
-    let begin = Instant::now();
-    let library = Library::load(&service.artifacts)?;
-    let events = EventStore::open(&service.events.path, service.events.keep_per_user.get())?;
-    let impressions = Impressions::open(service.impressions.path.as_deref())?;
-    let facts = Started {
-        address: listener.local_addr().map_err(ServiceError::Stopped)?,
-        n_tracks: library.catalog.len(),
-        n_users: library.recommendations.len(),
-        n_similar: library.similar.len(),
-        loading: begin.elapsed(),
-    };
-    let state = State::new(service.clone(), library, events, impressions);
+    let metrics = Arc::new(Metrics::default());
+    let members = service.members();
+    let mut listeners = Vec::new();
+    for member in &members {
+        let front = Front::new(&member.name, service, Arc::clone(&metrics))?;
+        listeners.push((listen(member, &service.host)?, front));
+    }
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(ServiceError::Stopped)?;
-    runtime.block_on(async {
-        let listener = TcpListener::from_std(listener).map_err(ServiceError::Stopped)?;
-        started(&facts);
-        super::serve(listener, state, shutdown).await.map_err(ServiceError::Stopped)
-    })
+    let result = runtime.block_on(run(service, &members, listeners, metrics, started, shutdown));
+    // A thread that still reads artifacts must not hold up the end.
+    runtime.shutdown_background();
+    result
 }
 
-fn listen(service: &Service) -> Result<net::TcpListener, ServiceError> {
-    let Service { host, port, .. } = service;
-    let bound = net::TcpListener::bind((host.as_str(), *port));
+async fn run(
+    service: &Service,
+    members: &[Member],
+    listeners: Vec<(net::TcpListener, Front)>,
+    metrics: Arc<Metrics>,
+    started: impl FnOnce(&Started),
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServiceError> {
+    let mut doors = Vec::new();
+    for (listener, front) in listeners {
+        let listener = TcpListener::from_std(listener).map_err(ServiceError::Stopped)?;
+        doors.push(Door::new(listener, front));
+    }
+    let addresses = doors.iter().map(Door::address).collect::<io::Result<Vec<_>>>();
+    let addresses = addresses.map_err(ServiceError::Stopped)?;
+    let fronts: Vec<Front> = doors.iter().map(|door| door.front().clone()).collect();
+
+    let mut shutdown = pin!(shutdown);
+    let begin = Instant::now();
+    let loading = load_beside(service.clone(), metrics)?;
+    let until_the_end = async {
+        let state = tokio::select! {
+            () = &mut shutdown => return Ok::<_, ServiceError>(None),
+            loaded = loading => loaded.unwrap_or_else(|_| Err(ServiceError::Stopped(panicked())))?,
+        };
+        for (front, member) in fronts.iter().zip(members) {
+            front.open(router_of(state.clone(), &member.answers));
+        }
+        let library = state.library();
+        started(&Started {
+            address: addresses[0],
+            services: members.iter().map(|member| member.name.clone()).zip(addresses).collect(),
+            n_tracks: library.catalog.len(),
+            n_users: library.recommendations.len(),
+            n_similar: library.similar.len(),
+            loading: begin.elapsed(),
+        });
+        shutdown.await;
+        Ok(Some(state))
+    };
+    let state = super::serve(doors, until_the_end).await?;
+    if let Some(state) = state {
+        state.events().close().await;
+        state.impressions().close().await;
+    }
+    Ok(())
+}
+
+/// Reads everything on a thread of its own, while probes are answered.
+fn load_beside(
+    service: Service,
+    metrics: Arc<Metrics>,
+) -> Result<oneshot::Receiver<Result<State, ServiceError>>, ServiceError> {
+    let (loaded_to, loaded) = oneshot::channel();
+    let runtime = Handle::current();
+    let load = move || {
+        let _context = runtime.enter();
+        // Nobody listens any more when the service was stopped meanwhile.
+        let _ = loaded_to.send(load(service, metrics));
+    };
+    thread::Builder::new().name("load".to_owned()).spawn(load).map_err(ServiceError::Stopped)?;
+    Ok(loaded)
+}
+
+fn load(service: Service, metrics: Arc<Metrics>) -> Result<State, ServiceError> {
+    let library = Library::load(&service.artifacts)?;
+    let events = events(&service)?;
+    let impressions = Impressions::open(service.impressions.path.as_deref())?;
+    Ok(State::counted(service, library, events, impressions, metrics))
+}
+
+/// The store of events of this process, or the service that has them.
+fn events(service: &Service) -> Result<Events, ServiceError> {
+    if let Some(peer) = sources::peer(service, Resource::Events) {
+        return Ok(peer.into());
+    }
+    if !service.answers(Resource::Events) {
+        return Ok(Events::none());
+    }
+    Ok(EventStore::open(&service.events.path, service.events.keep_per_user.get())?.into())
+}
+
+fn panicked() -> io::Error {
+    io::Error::other("reading the artifacts came to a sudden end")
+}
+
+fn listen(member: &Member, host: &str) -> Result<net::TcpListener, ServiceError> {
+    let (host, port) = (member.host.as_deref().unwrap_or(host), member.port);
+    let bound = net::TcpListener::bind((host, port));
     let listener = bound.and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
     listener.map_err(|cause| match cause.kind() {
-        io::ErrorKind::AddrInUse => ServiceError::PortInUse { port: *port },
-        _ => ServiceError::Listen { host: host.clone(), port: *port, cause },
+        io::ErrorKind::AddrInUse => ServiceError::PortInUse { port },
+        _ => ServiceError::Listen { host: host.to_owned(), port, cause },
     })
 }

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
+
 use super::blend::Case;
-use super::events::EventStore;
+use super::events::Events;
 use super::impressions::Impressions;
 use super::library::Library;
+use super::metrics::Metrics;
+use super::process::Process;
 use super::service::Service;
 use super::variants::{Assigned, Variants};
 
@@ -17,8 +21,9 @@ pub struct State(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     service: Service,
-    library: Library,
-    events: EventStore,
+    library: ArcSwap<Library>,
+    events: Events,
+    process: Process,
     impressions: Impressions,
     variants: Variants,
     given: [AtomicU64; Case::ALL.len()],
@@ -26,10 +31,35 @@ struct Shared {
 
 impl State {
     /// A service ready to answer.
-    pub fn new(service: Service, library: Library, events: EventStore, impressions: Impressions) -> Self {
-        let library = library.blocking(&service.blocked_tracks);
+    pub fn new(
+        service: Service,
+        library: Library,
+        events: impl Into<Events>,
+        impressions: Impressions,
+    ) -> Self {
+        Self::counted(service, library, events, impressions, Arc::default())
+    }
+
+    /// The same, with the counters of the fronts that it stands behind.
+    pub fn counted(
+        service: Service,
+        library: Library,
+        events: impl Into<Events>,
+        impressions: Impressions,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let (events, process) = (events.into(), Process::new(&service, metrics));
+        let library = ArcSwap::from_pointee(library.blocking(&service.blocked_tracks));
         let variants = Variants::new(&service);
-        Self(Arc::new(Shared { service, library, events, impressions, variants, given: Default::default() }))
+        Self(Arc::new(Shared {
+            service,
+            library,
+            events,
+            process,
+            impressions,
+            variants,
+            given: Default::default(),
+        }))
     }
 
     /// The settings.
@@ -37,14 +67,25 @@ impl State {
         &self.0.service
     }
 
-    /// The release.
-    pub fn library(&self) -> &Library {
-        &self.0.library
+    /// The release at this moment: a request takes it once and answers from it to the end, whatever
+    /// is published meanwhile.
+    pub fn library(&self) -> Arc<Library> {
+        self.0.library.load_full()
+    }
+
+    /// Answers further requests from another release; the old one goes with the last request on it.
+    pub fn publish(&self, library: Library) {
+        self.0.library.store(Arc::new(library.blocking(&self.0.service.blocked_tracks)));
     }
 
     /// The events.
-    pub fn events(&self) -> &EventStore {
+    pub fn events(&self) -> &Events {
         &self.0.events
+    }
+
+    /// Counters of the process, and the services that it asks.
+    pub fn process(&self) -> &Process {
+        &self.0.process
     }
 
     /// Ids of answers, and what they showed.

@@ -3,7 +3,8 @@
 //! Every list is measured on the same users under one protocol, which is written into the report.
 //! Lists may be a base model's candidates (`user_idx, item_idx, rank`) or final recommendations
 //! (`user_id, track_id, rank`): their columns say which. Numbers are comparable only under equal
-//! protocols, so each choice that moves them is a parameter.
+//! protocols, so each choice that moves them is a parameter. A log of impressions, where one is given,
+//! adds what users did with the answers of a service, by variant.
 
 use std::path::Path;
 
@@ -13,10 +14,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::data_type::{CANDIDATES, COMPARISON, ITEMS, MATRIX, RECOMMENDATIONS, REPORT, USERS};
+use super::data_type::{CANDIDATES, COMPARISON, IMPRESSIONS, ITEMS, MATRIX, RECOMMENDATIONS, REPORT, USERS};
 use crate::codec::lists::Ids;
-use crate::codec::{CodecError, catalog, json, lists, npz, table};
+use crate::codec::{CodecError, catalog, feedback, json, lists, npz, table};
 use crate::eval::compare::{Comparison, choose_baseline};
+use crate::eval::feedback::OnlineReport;
 use crate::eval::table::render;
 use crate::eval::{Evaluation, Evaluator, ItemsCounted, Metric, Protocol, SeenItems, UsersCounted};
 use crate::workflow::fault::did_you_mean;
@@ -48,6 +50,10 @@ pub struct Evaluate {
     pub bootstrap_samples: usize,
     /// Seed of the resamples.
     pub seed: u64,
+    /// For how many hours after an answer of a service a listen counts as chosen from it; with the input
+    /// `impressions` only.
+    #[schemars(range(min = 0, max = 8760))]
+    pub impression_hours: f64,
 }
 
 impl Default for Evaluate {
@@ -62,6 +68,7 @@ impl Default for Evaluate {
             compare_at: None,
             bootstrap_samples: 1000,
             seed: 42,
+            impression_hours: 24.0,
         }
     }
 }
@@ -101,6 +108,12 @@ evaluate:
             "the lists to measure, by the name of the model",
         )
         .many(),
+        InputPort::new(
+            "impressions",
+            &[IMPRESSIONS],
+            "the log of a service: what it showed, what was chosen",
+        )
+        .optional(),
     ];
     const OUTPUTS: &'static [OutputPort] = &[
         OutputPort::new(
@@ -141,13 +154,15 @@ evaluate:
         let ids = Ids::read(ctx.input("users"), ctx.input("items"))?;
         let evaluator = Evaluator::new(self.protocol(), &test, &history, &catalog)?;
         let models = self.measure(ctx, &evaluator, &ids)?;
-        let comparison = Comparison::new(&evaluator, models, baseline, self.compare_at());
+        let mut comparison = Comparison::new(&evaluator, models, baseline, self.compare_at());
+        comparison.online = self.online(ctx)?;
         for (name, model) in &comparison.models {
             for (metric, value) in &model.metrics {
                 ctx.metric(format!("{name}.{metric}"), value.value);
             }
         }
-        ctx.summary(render(&comparison));
+        let online = comparison.online.as_ref().map(|online| format!("\n\n{}", online.render()));
+        ctx.summary(render(&comparison) + &online.unwrap_or_default());
         json::write(ctx.output("report"), &comparison)?;
         write_table(ctx.output("comparison"), &comparison)?;
         Ok(())
@@ -172,6 +187,17 @@ impl Evaluate {
 
     fn compare_at(&self) -> usize {
         self.compare_at.or(self.k.iter().copied().max()).expect("`check` has seen at least one cut")
+    }
+
+    /// What users did with the answers of a service, if its log is there.
+    fn online(&self, ctx: &Context<'_>) -> Result<Option<OnlineReport>, StepError> {
+        let Some(path) = ctx.optional_input("impressions") else { return Ok(None) };
+        let report = feedback::read(path)?.report(self.impression_hours, self.bootstrap_samples, self.seed);
+        for (variant, outcome) in &report.variants {
+            ctx.metric(format!("online.{variant}.click_rate"), outcome.clicks.click_rate);
+            ctx.metric(format!("online.{variant}.hit_rate"), outcome.hit_rate.value);
+        }
+        Ok(Some(report))
     }
 
     /// Reads and measures one list after the other, so that one at a time is in memory.
@@ -266,7 +292,7 @@ mod tests {
 
     /// Three users who know item 0 and later choose item 1 + user; candidates hit for all of them,
     /// recommendations for the first.
-    fn project(folder: &Path) -> Context<'static> {
+    fn project(folder: &Path, impressions: Option<&'static str>) -> Context<'static> {
         let path = |name: &str| folder.join(name);
         let matrix = |pairs: [(u32, u32); 3]| {
             Interactions::from_triplets(3, 4, pairs.map(|(user, item)| (user, item, 1.0))).unwrap()
@@ -298,13 +324,14 @@ mod tests {
         let outputs = [("comparison", "comparison.parquet"), ("report", "report.json")];
         let in_folder =
             |(port, name): (&'static str, &str)| -> (&'static str, PathBuf) { (port, path(name)) };
+        let inputs = inputs.into_iter().chain(impressions.map(|name| ("impressions", name)));
         Context::standalone(inputs.map(in_folder), outputs.map(in_folder), folder.to_owned())
     }
 
     #[test]
     fn lists_of_both_kinds_are_measured_and_compared() {
         let folder = tempfile::tempdir().unwrap();
-        let ctx = project(folder.path());
+        let ctx = project(folder.path(), None);
         let step = Evaluate { k: vec![2, 1], bootstrap_samples: 50, ..Evaluate::default() };
         Step::run(&step, &ctx).unwrap();
         let report: serde_json::Value = json::read(ctx.output("report")).unwrap();
@@ -323,10 +350,27 @@ mod tests {
     }
 
     #[test]
+    fn the_log_of_a_service_adds_what_was_chosen() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("impressions.jsonl");
+        let text = r#"{"at":"2026-01-01T00:00:00Z","user_id":100,"variant":"bold","items":[{"track_id":11,"source":"online"},{"track_id":12,"source":"popular"}]}
+{"at":"2026-01-01T01:00:00Z","user_id":100,"listened":[12]}
+"#;
+        std::fs::write(&log, text).unwrap();
+        let ctx = project(folder.path(), Some("impressions.jsonl"));
+        Step::run(&Evaluate::default(), &ctx).unwrap();
+        let report: serde_json::Value = json::read(ctx.output("report")).unwrap();
+        let bold = &report["online"]["variants"]["bold"];
+        assert_eq!(bold["click_rate"], 0.5);
+        assert_eq!(bold["hit_rate"]["value"], 1.0);
+        assert_eq!(bold["sources"]["online"]["chosen"], 0);
+    }
+
+    #[test]
     fn an_unknown_baseline_is_named_with_the_nearest_list() {
         let folder = tempfile::tempdir().unwrap();
         let step = Evaluate { baseline: Some("popularty".to_owned()), ..Evaluate::default() };
-        let error = Step::run(&step, &project(folder.path())).unwrap_err();
+        let error = Step::run(&step, &project(folder.path(), None)).unwrap_err();
         assert_eq!(error.to_string(), "the baseline `popularty` is not among the lists");
         assert_eq!(error.help().unwrap().to_string(), "did you mean `popularity`?");
     }

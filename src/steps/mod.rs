@@ -105,6 +105,8 @@ pub mod data_type {
     pub const PICTURE: &str = "picture";
     /// A JSON report.
     pub const REPORT: &str = "report";
+    /// What a service showed its users, and what they listened to.
+    pub const IMPRESSIONS: &str = "impressions";
     /// A table that compares models.
     pub const COMPARISON: &str = "comparison";
 }

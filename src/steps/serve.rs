@@ -54,8 +54,7 @@ serve:
             None => Service::default(),
         }
         .under(ctx.root());
-        service.host = self.host.clone().unwrap_or(service.host);
-        service.port = self.port.unwrap_or(service.port);
+        service = service.listening(self.host.clone(), self.port)?;
         service.artifacts.recommendations = ctx.input("recommendations").to_owned();
         service.artifacts.similar = ctx.input("similar").to_owned();
         service.artifacts.top_popular = ctx.input("top_popular").to_owned();

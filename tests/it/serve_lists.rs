@@ -237,11 +237,14 @@ async fn every_answer_has_an_id_and_a_line_in_the_log() {
     for uri in ["/recommendations/1/3", "/recommendations/1/3", "/similar/104", "/top_popular/1?names=true"] {
         answers.push(ok(&router, "GET", uri).await);
     }
+    ok(&router, "POST", "/put?user_id=1&track_id=104").await;
     state.impressions().close().await;
 
-    let text = std::fs::read_to_string(project.folder.path().join("shown.jsonl")).unwrap();
+    let log = project.folder.path().join("shown.jsonl");
+    let text = std::fs::read_to_string(&log).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(lines.len(), answers.len());
+    assert_eq!((&lines[0]["listened"], &lines[5]["listened"]), (&json!([105]), &json!([104])));
+    let lines = &lines[1..5];
     for (line, answer) in lines.iter().zip(&answers) {
         for key in ["impression_id", "user_id", "track_id", "variant", "source"] {
             assert_eq!(line[key], answer[key], "{key}");
@@ -253,4 +256,9 @@ async fn every_answer_has_an_id_and_a_line_in_the_log() {
     assert_ne!(answers[0]["impression_id"], answers[1]["impression_id"]);
     assert_eq!(answers[0]["impression_id"].as_str().unwrap().len(), 32);
     assert_eq!((&lines[0]["user_id"], &lines[3]["user_id"]), (&json!(1), &Value::Null));
+
+    let feedback = recsys::codec::feedback::read(&log).unwrap();
+    assert_eq!((feedback.answers.len(), feedback.listens.len(), feedback.unreadable), (2, 2, 0));
+    let report = feedback.report(1.0, 0, 1);
+    assert_eq!((report.variants["all"].clicks.shown, report.variants["all"].clicks.chosen), (6, 1));
 }

@@ -18,6 +18,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use recsys::serve::project::{Pipeline, PipelineStep, Pipelines, Watched};
+use recsys::serve::routes::{OTHER, route_of};
 use serde_json::{Map, Value, json};
 use tower::ServiceExt;
 
@@ -139,8 +140,16 @@ fn good_body(operation: &Value) -> Option<&'static str> {
 }
 
 /// Says what an answer is that the operation does not describe; else the schema of its body.
-fn described<'a>(operation: &'a Value, answer: &Answer, name: &str) -> Option<&'a Value> {
-    let response = &operation["responses"][answer.status.to_string()];
+fn described<'a>(
+    document: &'a Value,
+    operation: &'a Value,
+    answer: &Answer,
+    name: &str,
+) -> Option<&'a Value> {
+    let mut response = &operation["responses"][answer.status.to_string()];
+    if let Some(reference) = response["$ref"].as_str() {
+        response = document.pointer(reference.trim_start_matches('#')).unwrap();
+    }
     assert!(response.is_object(), "{name}: {} is not described", answer.status);
     let content = response["content"].as_object().unwrap();
     let of_type = content.get(&answer.media_type);
@@ -200,6 +209,9 @@ async fn the_document_and_the_router_have_the_same_routes() {
     let routed: BTreeSet<String> = quoted.filter(|text| text.starts_with('/')).map(str::to_owned).collect();
     assert!(routed.len() > 20, "{routes}");
     assert_eq!(routed, described);
+    for path in described {
+        assert_ne!(route_of(&path), OTHER, "the front of the service does not know {path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -213,7 +225,7 @@ async fn good_requests_are_answered_as_described() {
         let uri = address(&path, &operation, None);
         let answer = send(&router, &method, &uri, good_body(&operation)).await;
         assert_eq!(answer.status, 200, "{method} {uri}: {}", answer.body);
-        if let Some(schema) = described(&operation, &answer, &uri) {
+        if let Some(schema) = described(&document, &operation, &answer, &uri) {
             cases.push(json!([strict(schema, &document), answer.body, uri]));
         }
     }
@@ -245,7 +257,7 @@ async fn bad_requests_are_refused_as_described() {
                 continue;
             }
             assert!(answer.status < 500, "{method} {uri}: {}", answer.status);
-            if let Some(schema) = described(&operation, &answer, &uri) {
+            if let Some(schema) = described(&document, &operation, &answer, &uri) {
                 cases.push(json!([strict(schema, &document), answer.body, uri]));
             }
         }

@@ -2,7 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -13,7 +17,7 @@ use recsys::serve::events::EventStore;
 use recsys::serve::impressions::Impressions;
 use recsys::serve::library::Library;
 use recsys::serve::service::Service;
-use recsys::serve::{ServiceError, State, router, start};
+use recsys::serve::{ServiceError, Started, State, router, start};
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -77,6 +81,80 @@ impl Project {
     }
 }
 
+/// A service on a thread of its own, stopped when it is dropped.
+pub struct Running {
+    /// The services of the process by name.
+    pub services: Vec<(String, SocketAddr)>,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<JoinHandle<Result<(), ServiceError>>>,
+}
+
+impl Running {
+    /// Starts a service and waits until it answers.
+    pub fn start(service: &Service) -> Self {
+        let (services_to, services) = mpsc::channel();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let service = service.clone();
+        let thread = std::thread::spawn(move || {
+            let started = |started: &Started| services_to.send(started.services.clone()).unwrap();
+            start(&service, started, async { drop(stopped.await) })
+        });
+        let services = services.recv().expect("the service starts");
+        Self { services, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Where a service listens.
+    pub fn at(&self, name: &str) -> SocketAddr {
+        self.services.iter().find(|(other, _)| other == name).unwrap().1
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.stop.take().unwrap().send(());
+        let result = self.thread.take().unwrap().join();
+        if !std::thread::panicking() {
+            result.unwrap().unwrap();
+        }
+    }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// An answer over a real connection.
+#[derive(Debug)]
+pub struct Heard {
+    pub status: u16,
+    /// In lower case.
+    pub head: String,
+    pub body: Value,
+}
+
+/// One request on a connection of its own: `METHOD /path`, then header lines.
+pub fn call(address: SocketAddr, request: &str) -> Heard {
+    try_call(address, request).expect("somebody listens")
+}
+
+/// The same, where nobody may listen.
+pub fn try_call(address: SocketAddr, request: &str) -> std::io::Result<Heard> {
+    let mut connection = TcpStream::connect(address)?;
+    let (line, headers) = request.split_once('\n').unwrap_or((request, ""));
+    let headers: String = headers.lines().map(|line| format!("{line}\r\n")).collect();
+    let fixed = "host: x\r\nconnection: close\r\ncontent-length: 0\r\n";
+    connection.write_all(format!("{line} HTTP/1.1\r\n{fixed}{headers}\r\n").as_bytes())?;
+    let mut text = String::new();
+    connection.read_to_string(&mut text)?;
+    let (head, body) = text.split_once("\r\n\r\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
+    Ok(Heard {
+        status: head[9..12].parse().unwrap(),
+        head: head.to_lowercase(),
+        body: serde_json::from_str(body).unwrap_or_else(|_| body.into()),
+    })
+}
+
 pub async fn ask(router: &Router, method: &str, uri: &str) -> (StatusCode, Value) {
     send(router, Request::builder().method(method).uri(uri).body(Body::empty()).unwrap()).await
 }
@@ -109,7 +187,7 @@ fn items() -> PolarsResult<DataFrame> {
     let ids = |id: &i64| Series::new("".into(), artists(*id).iter().map(|one| one.0).collect::<Vec<i64>>());
     let names =
         |id: &i64| Series::new("".into(), artists(*id).into_iter().map(|one| one.1).collect::<Vec<String>>());
-    let genre = |&id: &i64| (id != 109).then(|| if id % 2 == 0 { "Rock" } else { "Pop" });
+    let genre = |&id: &i64| (id != 109).then_some(if id % 2 == 0 { "Rock" } else { "Pop" });
     df!(
         "track_id" => &track_ids,
         "track_group_id" => track_ids.iter().map(|&id| if id == 105 { 100 } else { id }).collect::<Vec<i64>>(),

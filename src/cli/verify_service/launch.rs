@@ -1,4 +1,4 @@
-//! The service of a file, on a free port, for as long as it is asked.
+//! The services of a file, on free ports, for as long as they are asked.
 
 use std::path::Path;
 use std::sync::mpsc;
@@ -7,35 +7,40 @@ use std::thread;
 use tokio::sync::oneshot;
 
 use crate::cli::CommandError;
-use crate::serve::{Service, ServiceError, start};
+use crate::serve::{Service, ServiceError, Started, start};
 
-/// Starts the service of a file, hands its addresses to `work`, and stops it.
+/// Starts the services of a file, hands their addresses to `work`, and stops them.
 ///
 /// # Errors
-/// When it does not start.
+/// When they do not start.
 pub fn with_service<T>(file: &Path, work: impl FnOnce(&[String]) -> T) -> Result<T, CommandError> {
     let mut service = Service::read(file).map_err(CommandError::usage)?;
     let folder = tempfile::tempdir().map_err(|error| CommandError::from(ServiceError::Stopped(error)))?;
     service.host = "127.0.0.1".to_owned();
     service.port = 0;
+    for member in &mut service.services {
+        member.host = None;
+        member.port = 0;
+    }
     service.events.path = folder.path().join("events.sqlite");
     service.impressions.path = None;
 
-    let (address_to, address) = mpsc::channel();
+    let (addresses_to, addresses) = mpsc::channel();
     let (stop, stopped) = oneshot::channel::<()>();
     thread::scope(|scope| {
         let running = scope.spawn(|| {
-            let started = |started: &crate::serve::Started| {
-                let _ = address_to.send(format!("http://{}", started.address));
+            let started = |started: &Started| {
+                let addresses = started.services.iter().map(|(_, address)| format!("http://{address}"));
+                let _ = addresses_to.send(addresses.collect::<Vec<_>>());
             };
             let result = start(&service, started, async { drop(stopped.await) });
-            // Whoever waits for the address is told that there is none.
-            drop(address_to);
+            // Whoever waits for the addresses is told that there are none.
+            drop(addresses_to);
             result
         });
-        let answer = address.recv().map(|address| work(&[address]));
+        let answer = addresses.recv().map(|addresses| work(&addresses));
         let _ = stop.send(());
-        let ended = running.join().expect("the service has no panic of its own to tell of");
+        let ended = running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         match (answer, ended) {
             (Ok(answer), Ok(())) => Ok(answer),
             (_, Err(error)) => Err(error.into()),

@@ -84,7 +84,10 @@ impl Operation<'_> {
 
     /// What is wrong with an answer, going by the description.
     fn mistake(&self, answer: &Answer, document: &Value) -> Option<String> {
-        let response = &self.object["responses"][answer.status.to_string()];
+        let mut response = &self.object["responses"][answer.status.to_string()];
+        if let Some(reference) = response["$ref"].as_str() {
+            response = document.pointer(reference.trim_start_matches('#')).unwrap_or(&Value::Null);
+        }
         if !response.is_object() {
             return Some(format!("{} is not described: {}", answer.status, short(&answer.text)));
         }

@@ -3,6 +3,7 @@
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use super::anywhere;
 use super::routes::{Described, Routes};
 use crate::serve::service::Service;
 
@@ -17,13 +18,14 @@ Every route that lists tracks takes the same parameters for names, filters and l
 with a stable `code`, a `message` that says what was expected and found, and the `field` at fault.";
 
 /// The groups of routes, in the order in which they are shown.
-const TAGS: [(&str, &str); 6] = [
+const TAGS: [(&str, &str); 7] = [
     ("recommendations", "What a user may like: final, precomputed, or from the last events alone."),
     ("events", "What users listened to: stored durably before it is acknowledged."),
     ("tracks", "Similar tracks, popular tracks, and search."),
     ("status", "How the service is."),
     ("project", "The pipeline that made the release, and how its models compare."),
     ("documentation", "This description, and the pages for people."),
+    ("between services", "What services of a layout tell each other; neither counted nor logged as answers."),
 ];
 
 /// The document that describes `routes` under the limits of `service`.
@@ -41,6 +43,8 @@ pub fn document(routes: &Routes, service: &Service) -> Value {
         let item = paths.entry(*path).or_insert_with(|| json!({}));
         item[*method] = object.into();
     }
+    let mut components = anywhere::components(service, &mut generator);
+    components.insert("schemas".to_owned(), generator.take_definitions(true).into());
     let used = |tag: &str| routes.described().iter().any(|described| described.tag == tag);
     let tags = TAGS.iter().filter(|(name, _)| used(name));
     let tags: Vec<Value> = tags.map(|(name, about)| json!({ "name": name, "description": about })).collect();
@@ -49,7 +53,7 @@ pub fn document(routes: &Routes, service: &Service) -> Value {
         "info": { "title": "recsys", "version": env!("CARGO_PKG_VERSION"), "description": ABOUT },
         "tags": tags,
         "paths": paths,
-        "components": { "schemas": generator.take_definitions(true) },
+        "components": components,
     })
 }
 

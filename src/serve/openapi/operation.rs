@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use super::anywhere::{anywhere, security};
 use super::parameter::Parameter;
 use crate::serve::error::{ApiError, ErrorBody};
 use crate::serve::service::Service;
@@ -110,6 +111,16 @@ impl Operation {
         let mut responses: Map<String, Value> =
             self.answers.iter().map(|answer| (code(answer.status), answer.object(generator))).collect();
         let mut errors = self.errors_at(path, service);
+        for error in anywhere(path, service) {
+            let status = code(error.status());
+            let is_own = errors.iter().any(|own| own.status() == error.status());
+            if is_own || responses.get(&status).is_some_and(|response| response.get("$ref").is_none()) {
+                errors.push(error);
+            } else {
+                let reference = json!({ "$ref": format!("#/components/responses/{status}") });
+                responses.insert(status, reference);
+            }
+        }
         errors.sort_by_key(|error| (error.status(), error.code()));
         for errors in errors.chunk_by(|a, b| a.status() == b.status()) {
             let status = code(errors[0].status());
@@ -125,6 +136,9 @@ impl Operation {
             }
         }
         object.insert("responses".to_owned(), responses.into());
+        if let Some(security) = security(path, service) {
+            object.insert("security".to_owned(), security);
+        }
         object
     }
 
@@ -163,12 +177,12 @@ impl Answer {
     }
 }
 
-fn code(status: StatusCode) -> String {
+pub(super) fn code(status: StatusCode) -> String {
     status.as_u16().to_string()
 }
 
 /// The Response Object of errors with one status: their codes and an example of each.
-fn response_of(errors: &[ApiError], generator: &mut SchemaGenerator) -> Value {
+pub(super) fn response_of(errors: &[ApiError], generator: &mut SchemaGenerator) -> Value {
     let mut codes: Vec<&str> = errors.iter().map(ApiError::code).collect();
     codes.dedup();
     let examples = errors.iter().map(|error| {

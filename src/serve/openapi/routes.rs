@@ -8,7 +8,7 @@ use super::operation::Operation;
 use crate::serve::state::State;
 
 /// Routes to handlers, each described.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Routes {
     /// The group that the routes are shown in.
     tag: &'static str,
@@ -26,8 +26,13 @@ pub(super) struct Described {
 }
 
 impl Routes {
+    /// No route yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// No route yet, in the group `tag`.
-    pub fn new(tag: &'static str) -> Self {
+    pub fn tagged(tag: &'static str) -> Self {
         Self { tag, router: Router::new(), described: Vec::new() }
     }
 

@@ -109,7 +109,8 @@ fn it_holds_as_long_as_nothing_changes_and_tells_what_it_was_given() {
 
 #[test]
 fn any_change_makes_it_fall() {
-    let changes: &[(&str, fn(&Path))] = &[
+    type Change = (&'static str, fn(&Path));
+    let changes: &[Change] = &[
         ("bytes", |root| fs::write(root.join("out/a"), "c").unwrap()),
         ("bytes behind a link", |root| fs::write(root.join("out/link"), "c").unwrap()),
         ("touched", |root| {

@@ -1,4 +1,4 @@
-//! What users listened to since the release was made, stored durably before it is acknowledged.
+//! Events in an SQLite file of this process.
 //!
 //! SQLite in WAL mode with `synchronous = FULL`: a committed event survives kill -9 and power loss.
 //! One thread owns the connection. While it waits for the disk further requests queue up, and the
@@ -11,31 +11,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use super::failure::EventsFault;
+use super::{Event, NewEvents, NotStored, Stored, now_ms};
+use crate::serve::failure::EventsFault;
 
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 const QUEUE: usize = 4096;
 const MAX_GROUP: usize = 1024;
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
-
-/// A listen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Event {
-    /// The track.
-    pub track_id: i64,
-    /// When it was accepted, in milliseconds since 1970.
-    pub at_ms: i64,
-}
-
-/// The store could not make an event durable; why is in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the event was not stored")]
-pub struct NotStored;
 
 /// Durable events, and the newest of each user in memory.
 #[derive(Debug)]
@@ -53,10 +40,9 @@ enum Message {
 
 #[derive(Debug)]
 struct Append {
-    user_id: i64,
-    track_ids: Vec<i64>,
+    new: NewEvents,
     at_ms: i64,
-    stored: oneshot::Sender<Result<(), NotStored>>,
+    stored: oneshot::Sender<Result<Stored, NotStored>>,
 }
 
 impl EventStore {
@@ -81,13 +67,13 @@ impl EventStore {
         Ok(Self { queue, histories, writer: Mutex::new(Some(writer)) })
     }
 
-    /// Stores listens of one user, the last of them the newest; returns when they are durable.
+    /// Stores listens of one user; returns when they are durable.
     ///
     /// # Errors
     /// When the disk refuses or the store is closed; nothing of the request is stored then.
-    pub async fn append(&self, user_id: i64, track_ids: Vec<i64>) -> Result<(), NotStored> {
+    pub async fn append(&self, new: NewEvents) -> Result<Stored, NotStored> {
         let (stored, answer) = oneshot::channel();
-        let append = Append { user_id, track_ids, at_ms: now_ms(), stored };
+        let append = Append { new, at_ms: now_ms(), stored };
         self.queue.send(Message::Append(append)).await.map_err(|_| NotStored)?;
         answer.await.map_err(|_| NotStored)?
     }
@@ -181,33 +167,44 @@ impl Writer {
             );
             NotStored
         });
-        if result.is_ok() {
-            self.histories.add(group.iter().flat_map(|append| {
-                append
-                    .track_ids
-                    .iter()
-                    .map(|&track_id| (append.user_id, Event { track_id, at_ms: append.at_ms }))
-            }));
-        }
-        for append in group {
+        let Ok(results) = result else {
             // A client that hung up no longer waits for the answer.
-            let _ = append.stored.send(result);
+            group.into_iter().for_each(|append| _ = append.stored.send(Err(NotStored)));
+            return;
+        };
+        let stored = group.iter().zip(&results).filter(|(_, result)| **result == Stored::Now);
+        self.histories.add(stored.flat_map(|(Append { new, at_ms, .. }, _)| {
+            new.track_ids.iter().map(|&track_id| (new.user_id, Event { track_id, at_ms: *at_ms }))
+        }));
+        for (append, result) in group.into_iter().zip(results) {
+            let _ = append.stored.send(Ok(result));
         }
     }
 
-    /// Writes a group in one transaction, which is rolled back when anything fails.
-    fn commit(&mut self, group: &[Append]) -> rusqlite::Result<()> {
+    /// Writes a group in one transaction, which is rolled back when anything fails. The first event of
+    /// a request carries the id of the request; where that is there already, so are the others.
+    fn commit(&mut self, group: &[Append]) -> rusqlite::Result<Vec<Stored>> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut results = Vec::with_capacity(group.len());
         {
-            let mut insert = transaction
-                .prepare_cached("INSERT INTO events (user_id, track_id, at_ms) VALUES (?1, ?2, ?3)")?;
-            for append in group {
-                for &track_id in &append.track_ids {
-                    insert.execute((append.user_id, track_id, append.at_ms))?;
+            let mut insert = transaction.prepare_cached(
+                "INSERT INTO events (user_id, track_id, at_ms, event_id) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (user_id, event_id) WHERE event_id IS NOT NULL DO NOTHING",
+            )?;
+            for Append { new, at_ms, .. } in group {
+                let mut event_id = new.event_id.as_deref();
+                let mut result = Stored::Now;
+                for &track_id in &new.track_ids {
+                    if insert.execute((new.user_id, track_id, at_ms, event_id.take()))? == 0 {
+                        result = Stored::Before;
+                        break;
+                    }
                 }
+                results.push(result);
             }
         }
-        transaction.commit()
+        transaction.commit()?;
+        Ok(results)
     }
 }
 
@@ -220,14 +217,21 @@ fn connect(path: &Path) -> Result<Connection, EventsFault> {
         connection.pragma_update(None, "synchronous", "FULL")?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let version: u32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        if version <= FORMAT_VERSION {
-            transaction.execute_batch(&format!(
-                "CREATE TABLE IF NOT EXISTS events (
+        if version == 0 {
+            transaction.execute_batch(
+                "CREATE TABLE events (
                      id INTEGER PRIMARY KEY AUTOINCREMENT,
                      user_id INTEGER NOT NULL,
                      track_id INTEGER NOT NULL,
                      at_ms INTEGER NOT NULL
-                 ) STRICT;
+                 ) STRICT",
+            )?;
+        }
+        if version < FORMAT_VERSION {
+            // Since version 2 a request may have an id.
+            transaction.execute_batch(&format!(
+                "ALTER TABLE events ADD COLUMN event_id TEXT;
+                 CREATE UNIQUE INDEX event_ids ON events (user_id, event_id) WHERE event_id IS NOT NULL;
                  PRAGMA user_version = {FORMAT_VERSION};"
             ))?;
         }
@@ -260,11 +264,6 @@ fn database(path: &Path) -> impl Fn(rusqlite::Error) -> EventsFault {
     }
 }
 
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,19 +276,23 @@ mod tests {
         store.recent(user_id, n).iter().map(|event| event.track_id).collect()
     }
 
+    fn new(user_id: i64, track_ids: &[i64]) -> NewEvents {
+        NewEvents { user_id, track_ids: track_ids.to_vec(), event_id: None }
+    }
+
     #[test]
     fn events_are_newest_first_and_outlive_the_store() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/events.sqlite");
         block_on(async {
             let store = EventStore::open(&path, 3).unwrap();
-            store.append(1, vec![10, 20]).await.unwrap();
-            store.append(2, vec![5]).await.unwrap();
-            store.append(1, vec![30, i64::MIN]).await.unwrap();
+            store.append(new(1, &[10, 20])).await.unwrap();
+            store.append(new(2, &[5])).await.unwrap();
+            store.append(new(1, &[30, i64::MIN])).await.unwrap();
             assert_eq!(tracks(&store, 1, 9), [i64::MIN, 30, 20]);
             store.close().await;
             assert!(!store.is_open());
-            assert_eq!(store.append(1, vec![1]).await, Err(NotStored));
+            assert_eq!(store.append(new(1, &[1])).await, Err(NotStored));
 
             let store = EventStore::open(&path, 4).unwrap();
             assert_eq!(tracks(&store, 1, 9), [i64::MIN, 30, 20, 10]);
@@ -306,12 +309,54 @@ mod tests {
         let copy = folder.path().join("copy.sqlite");
         block_on(async {
             let store = EventStore::open(&path, 10).unwrap();
-            store.append(7, vec![1, 2, 3]).await.unwrap();
+            store.append(new(7, &[1, 2, 3])).await.unwrap();
             // What a kill -9 at this moment would leave behind.
             fs::copy(&path, &copy).unwrap();
             fs::copy(folder.path().join("events.sqlite-wal"), folder.path().join("copy.sqlite-wal")).unwrap();
             let found = EventStore::open(&copy, 10).unwrap();
             assert_eq!(tracks(&found, 7, 10), [3, 2, 1]);
+        });
+    }
+
+    #[test]
+    fn a_request_with_an_id_is_stored_once_however_often_it_comes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.sqlite");
+        let with_id =
+            |user_id, id: &str| NewEvents { event_id: Some(id.to_owned()), ..new(user_id, &[1, 2]) };
+        block_on(async {
+            let store = EventStore::open(&path, 10).unwrap();
+            let together = tokio::join!(store.append(with_id(7, "a")), store.append(with_id(7, "a")));
+            assert_eq!(together, (Ok(Stored::Now), Ok(Stored::Before)));
+            assert_eq!(store.append(with_id(7, "b")).await, Ok(Stored::Now));
+            assert_eq!(store.append(with_id(8, "a")).await, Ok(Stored::Now), "another user's id is another");
+            store.close().await;
+            let store = EventStore::open(&path, 10).unwrap();
+            assert_eq!(store.append(with_id(7, "a")).await, Ok(Stored::Before));
+            assert_eq!(tracks(&store, 7, 10), [2, 1, 2, 1]);
+            store.close().await;
+        });
+    }
+
+    #[test]
+    fn a_file_of_the_first_version_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.sqlite");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(
+            "CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, user_id INTEGER NOT NULL,
+                 track_id INTEGER NOT NULL, at_ms INTEGER NOT NULL) STRICT;
+             PRAGMA user_version = 1;
+             INSERT INTO events (user_id, track_id, at_ms) VALUES (7, 5, 1);",
+        )
+        .unwrap();
+        drop(old);
+        block_on(async {
+            let store = EventStore::open(&path, 10).unwrap();
+            let again = NewEvents { event_id: Some("a".to_owned()), ..new(7, &[6]) };
+            assert_eq!(store.append(again.clone()).await, Ok(Stored::Now));
+            assert_eq!(store.append(again).await, Ok(Stored::Before));
+            assert_eq!(tracks(&store, 7, 10), [6, 5]);
         });
     }
 
