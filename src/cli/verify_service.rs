@@ -42,6 +42,9 @@ pub struct VerifyServiceArgs {
     /// Ask the running service at this address instead; of a layout with several ports name each
     #[arg(long, value_name = "URL")]
     url: Vec<String>,
+    /// The key that a running service asks for, one that writes
+    #[arg(long, env = "RECSYS_API_KEY", hide_env_values = true)]
+    key: Option<String>,
     /// Add no event to a running service
     #[arg(long, requires = "url", conflicts_with = "write")]
     read_only: bool,
@@ -93,14 +96,14 @@ struct NotWritten {
 /// When the service is not there, or a check fails.
 pub fn verify_service(args: &VerifyServiceArgs) -> Result<(), CommandError> {
     let report = if args.url.is_empty() {
-        launch::with_service(&args.layout, |addresses| ask(addresses, Writes::AnyUser))??
+        launch::with_service(&args.layout, |addresses| ask(addresses, None, Writes::AnyUser))??
     } else {
         let writes = match (args.read_only, args.write) {
             (true, _) => Writes::Nothing,
             (_, true) => Writes::AnyUser,
             _ => Writes::MadeUpUsers,
         };
-        ask(&args.url, writes)?
+        ask(&args.url, args.key.as_deref(), writes)?
     };
     let written = report.write(&args.report);
     written.map_err(|cause| CommandError::failed(NotWritten { path: args.report.clone(), cause }))?;
@@ -115,9 +118,9 @@ pub fn verify_service(args: &VerifyServiceArgs) -> Result<(), CommandError> {
 }
 
 /// Asks the services at these addresses, which are parts of one.
-fn ask(addresses: &[String], writes: Writes) -> Result<Report, CommandError> {
+fn ask(addresses: &[String], key: Option<&str>, writes: Writes) -> Result<Report, CommandError> {
     let targets: Result<Vec<Target>, String> =
-        addresses.iter().map(|address| Target::find(address)).collect();
+        addresses.iter().map(|address| Target::find(address, key)).collect();
     let targets = targets.map_err(|message| CommandError::usage(NotThere { message }))?;
     let mut report = Report::new(&targets);
     cases::check(&targets, writes, &mut report);

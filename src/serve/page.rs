@@ -65,7 +65,7 @@ pub(super) async fn index(headers: HeaderMap) -> Response {
 }
 
 /// `GET /page/{file}`: 200 with the file; 404 for another name.
-async fn file_of_page(parameters: Parameters) -> Result<Response, ApiError> {
+pub(super) async fn file_of_page(parameters: Parameters) -> Result<Response, ApiError> {
     let name = parameters.all(FILE.name).next().unwrap_or_default();
     let (_, kind, text) = FILES.iter().find(|(known, ..)| *known == name).ok_or(ApiError::NotFound)?;
     Ok(file(kind, text))

@@ -52,6 +52,7 @@ pub fn waiting(metrics: Arc<Metrics>) -> Router {
     };
     Router::new()
         .route("/", get(page::index))
+        .route("/page/{file}", get(page::file_of_page))
         .route("/healthy", get(healthy))
         .route("/ready", get(|| async { not_ready() }))
         .route("/metrics", get(text))

@@ -9,6 +9,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
@@ -60,6 +61,21 @@ fn a_good_service_passes_and_leaves_a_report_alone() {
     let log = std::fs::read_to_string(project.folder.path().join("service_test.log")).unwrap();
     assert!(log.contains("POST /recommendations?user_id=-") && log.contains("PASSED the four cases: both"));
     assert!(!project.folder.path().join("services").exists(), "its events were its own");
+}
+
+#[test]
+fn the_services_of_a_layout_are_asked_together() {
+    let project = project();
+    let four = Path::new(env!("CARGO_MANIFEST_DIR")).join("services/four.yaml");
+    let output = recsys(&project, &["verify-service", four.to_str().unwrap()]);
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    let results = results(&project);
+    assert_eq!(results["services"].as_array().unwrap().len(), 4);
+    for name in
+        ["new user", "events only", "precomputed list only", "both", "GET /similar/{track_id}", "POST /put"]
+    {
+        assert_eq!(outcome(&results, name), "passed", "{name}");
+    }
 }
 
 #[test]

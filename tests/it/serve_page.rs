@@ -14,17 +14,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::mpsc;
 
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use polars::prelude::*;
 use recsys::serve::project::{Pipeline, PipelineStep, Pipelines, Watched};
-use recsys::serve::start;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::serve_project::Project;
+use crate::serve_project::{Project, Running};
 
 /// A name that would be an attack on a page that takes it for markup.
 const HOSTILE: &str = "<img src=x onerror=\"document.title='owned'\"> & \u{1F3B5}";
@@ -126,14 +124,8 @@ fn a_person_finds_their_way_with_the_keyboard() {
         return;
     };
     let project = project();
-    let (address_to, address) = mpsc::channel();
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let service = project.service.clone();
-    let running = std::thread::spawn(move || {
-        let started = |started: &recsys::serve::Started| address_to.send(started.address).unwrap();
-        start(&service, started, async { drop(stopped.await) })
-    });
-    let url = format!("http://{}", address.recv().unwrap());
+    let running = Running::start(&project.service);
+    let url = format!("http://{}", running.services[0].1);
     let pictures = project.folder.path().join("pictures");
     std::fs::create_dir(&pictures).unwrap();
     let output = Command::new(python)
@@ -144,8 +136,7 @@ fn a_person_finds_their_way_with_the_keyboard() {
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .output()
         .unwrap();
-    stop.send(()).unwrap();
-    running.join().unwrap().unwrap();
+    drop(running);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
 

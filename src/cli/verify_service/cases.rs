@@ -142,7 +142,7 @@ impl Asker<'_> {
     fn ask(&mut self, method: &str, route: &str, uri: &str) -> Result<Value, String> {
         let target = self.targets.iter().find(|target| target.has(method, route));
         let target = target.ok_or_else(|| format!("no service has {method} {route}"))?;
-        let answer = ask(&target.base, method, uri, None);
+        let answer = ask(&target.place, method, uri, None);
         self.asked.note(&format!("{method} {uri}"), &answer);
         match answer {
             Answer { status: 200, json, .. } => Ok(json),

@@ -27,10 +27,19 @@ pub struct Answer {
     pub took: Duration,
 }
 
-/// Sends a request to `base`, with a body of JSON when there is one, and waits for the answer.
-pub fn ask(base: &str, method: &str, path: &str, body: Option<&str>) -> Answer {
+/// Where a service is, and the key that it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// `http://host:port`, and what its paths begin with.
+    pub base: String,
+    /// Its key.
+    pub key: Option<String>,
+}
+
+/// Sends a request to a service, with a body of JSON when there is one, and waits for the answer.
+pub fn ask(place: &Place, method: &str, path: &str, body: Option<&str>) -> Answer {
     let begin = Instant::now();
-    let answered = exchange(base, method, path, body);
+    let answered = exchange(place, method, path, body);
     let took = begin.elapsed();
     match answered.and_then(|bytes| parse(&bytes)) {
         Ok((status, media_type, text)) => {
@@ -44,8 +53,9 @@ pub fn ask(base: &str, method: &str, path: &str, body: Option<&str>) -> Answer {
     }
 }
 
-fn exchange(base: &str, method: &str, path: &str, body: Option<&str>) -> io::Result<Vec<u8>> {
-    let (authority, prefix) = address(base)?;
+fn exchange(place: &Place, method: &str, path: &str, body: Option<&str>) -> io::Result<Vec<u8>> {
+    let (authority, prefix) = address(&place.base)?;
+    let key = place.key.as_ref().map(|key| format!("x-api-key: {key}\r\n")).unwrap_or_default();
     let mut last = io::Error::new(io::ErrorKind::NotFound, format!("`{authority}` has no address"));
     for address in authority.to_socket_addrs()? {
         let mut connection = match TcpStream::connect_timeout(&address, PATIENCE) {
@@ -61,7 +71,7 @@ fn exchange(base: &str, method: &str, path: &str, body: Option<&str>) -> io::Res
         let body = body.unwrap_or_default();
         let length = body.len();
         let request = format!(
-            "{method} {prefix}{path} HTTP/1.0\r\nhost: {authority}\r\naccept: application/json\r\n{kind}\
+            "{method} {prefix}{path} HTTP/1.0\r\nhost: {authority}\r\naccept: application/json\r\n{key}{kind}\
              content-length: {length}\r\n\r\n{body}"
         );
         connection.write_all(request.as_bytes())?;
@@ -134,7 +144,8 @@ mod tests {
 
     #[test]
     fn nobody_there_is_an_answer_with_a_reason() {
-        let answer = ask("http://127.0.0.1:1", "GET", "/", None);
+        let place = Place { base: "http://127.0.0.1:1".to_owned(), key: None };
+        let answer = ask(&place, "GET", "/", None);
         assert_eq!(answer.status, 0);
         assert!(answer.text.starts_with("no answer: "), "{}", answer.text);
     }

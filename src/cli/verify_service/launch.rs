@@ -24,6 +24,7 @@ pub fn with_service<T>(file: &Path, work: impl FnOnce(&[String]) -> T) -> Result
     }
     service.events.path = folder.path().join("events.sqlite");
     service.impressions.path = None;
+    service.keys = Default::default();
 
     let (addresses_to, addresses) = mpsc::channel();
     let (stop, stopped) = oneshot::channel::<()>();

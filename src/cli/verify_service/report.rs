@@ -63,7 +63,7 @@ impl Asked {
 impl Report {
     /// Nothing checked yet.
     pub fn new(targets: &[Target]) -> Self {
-        let services = targets.iter().map(|target| target.base.clone()).collect();
+        let services = targets.iter().map(|target| target.place.base.clone()).collect();
         Self { at: now(), services, checks: Vec::new() }
     }
 

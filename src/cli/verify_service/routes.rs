@@ -5,14 +5,14 @@ use serde_json::Value;
 use super::Writes;
 use super::cases::{Known, made_up_user};
 use super::conform::mistake;
-use super::http::{Answer, ask};
+use super::http::{Answer, Place, ask};
 use super::report::{Asked, Outcome, Report};
 
 /// A service and its own description.
 #[derive(Debug)]
 pub struct Target {
-    /// `http://host:port`.
-    pub base: String,
+    /// Where it is.
+    pub place: Place,
     /// What it answers at `/openapi.json`.
     pub document: Value,
 }
@@ -29,11 +29,12 @@ impl Target {
     ///
     /// # Errors
     /// When nobody answers there, or not as a service of recsys does.
-    pub fn find(address: &str) -> Result<Self, String> {
+    pub fn find(address: &str, key: Option<&str>) -> Result<Self, String> {
         let base = address.trim_end_matches('/').to_owned();
-        let Answer { status, text, json, .. } = ask(&base, "GET", "/openapi.json", None);
+        let place = Place { base: base.clone(), key: key.map(str::to_owned) };
+        let Answer { status, text, json, .. } = ask(&place, "GET", "/openapi.json", None);
         match status {
-            200 if json["paths"].is_object() => Ok(Self { base, document: json }),
+            200 if json["paths"].is_object() => Ok(Self { place, document: json }),
             0 => Err(format!("{base}: {text}")),
             _ => Err(format!("{base}/openapi.json answers {status} and no description")),
         }
@@ -147,7 +148,7 @@ fn good(
         let (user_id, track_id) = (user_id.unwrap_or(7), known.track_id.unwrap_or(7));
         format!("{{\"user_id\": {user_id}, \"items\": [{track_id}]}}")
     });
-    let answer = ask(&target.base, &operation.method, &uri, body.as_deref());
+    let answer = ask(&target.place, &operation.method, &uri, body.as_deref());
     asked.note(&format!("{} {uri} {}", operation.method, body.unwrap_or_default()), &answer);
     if let Some(mistake) = operation.mistake(&answer, &target.document) {
         return Outcome::Failed(mistake);
@@ -190,7 +191,7 @@ pub fn check_bad(target: &Target, report: &mut Report) {
         }
         let n = requests.len();
         let wrong = requests.into_iter().find_map(|(method, uri, body, expected, field)| {
-            let answer = ask(&target.base, &method, &uri, body);
+            let answer = ask(&target.place, &method, &uri, body);
             asked.note(&format!("{method} {uri} {}", body.unwrap_or_default()), &answer);
             let found = (answer.status, answer.json["field"].as_str());
             let is_told = answer.json["code"].is_string() && answer.json["message"].is_string();

@@ -87,7 +87,7 @@ async function explore(user, track) {
   const optional = (promise) => promise.catch((error) => error);
   const ofUser = (path) => (user === null ? null : optional(list(path, { user_id: user })));
   const [blend, personal, online, popular, history] = await Promise.all([
-    ofUser("recommendations"),
+    user === null ? null : optional(list("recommendations", { user_id: user, explain: true })),
     ofUser("recommendations_offline"),
     ofUser("recommendations_online"),
     optional(ask("top_popular", { query: { k: $("k").value, names: true } })),
@@ -102,7 +102,8 @@ async function explore(user, track) {
   if (user !== null) {
     $("user-name").textContent = `User ${user}`;
     $("case").textContent = CASES[blend?.source] ?? "";
-    $("variant").textContent = blend?.variant ? `variant ${blend.variant}` : "";
+    const lacks = blend?.degraded?.length ? `without ${blend.degraded.join(" and ")}, which cannot be asked` : "";
+    $("variant").textContent = [blend?.variant && `variant ${blend.variant}`, lacks].filter(Boolean).join(", ");
     $("events").replaceChildren(...events(history));
   }
   const to = known.find((item) => String(item.track_id) === String(chosen));
@@ -168,12 +169,27 @@ function row(column, item, rank, user, old) {
     class: "track", title: `${title(item)}${more ? `, ${more}` : ""}: show what is similar`,
     onclick: () => go(user, String(item.track_id)),
   }, make("b", {}, title(item)), make("span", {}, more || `track ${item.track_id}`));
+  const why = column === "blend" && because(item);
+  if (why) open.append(make("span", { class: "why", title: why }, why));
   const add = user === null ? "" : make("button", {
     class: "add", "aria-label": `Add an event: user ${user} listened to ${title(item)}`, title: "Listened",
     onclick: () => listen(user, item),
   }, "+");
   const isNew = old && !old.has(item.track_id);
   return make("li", { class: isNew ? "new" : null }, place, open, add);
+}
+
+/** Why a track is there, in a few words. */
+function because({ reason }) {
+  const names = (reason?.tracks ?? []).map((track) => `“${title(track)}”`);
+  const some = names.slice(0, 2).join(", ") + (names.length > 2 ? ` and ${names.length - 2} more` : "");
+  const words = {
+    similar_to: `like ${some}`,
+    past_tracks: `for ${some}`,
+    personal_list: names.length ? `for ${some}` : `place ${reason?.rank} of their list`,
+    popular: "popular",
+  };
+  return words[reason?.because] ?? "";
 }
 
 async function listen(user, item) {
@@ -346,7 +362,12 @@ async function health() {
   } catch (error) {
     [isGood, words] = [false, error.status ? "not ready" : "does not answer"];
   }
+  const isBack = isGood && $("health").className === "bad";
   $("health").className = isGood ? "good" : "bad";
+  if (isBack) {
+    suggest();
+    show();
+  }
   $("health").querySelector(".words").textContent = words;
 }
 
