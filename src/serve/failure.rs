@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use thiserror::Error;
 
+use super::events::postgres::told;
 use super::layout::{ManyPorts, UnknownService};
 use super::lists::InvalidLists;
 use crate::codec::{CodecError, io_help};
@@ -181,5 +182,32 @@ pub enum EventsFault {
         path: PathBuf,
         /// What SQLite said.
         cause: rusqlite::Error,
+    },
+    /// The address of the database makes no sense; it is not shown, because a password may be in it.
+    #[error("the address of the database of events makes no sense")]
+    #[diagnostic(help(
+        "it comes from the environment variable that `events: database_url_env` names, and looks like \
+         postgres://user:password@host:5432/database"
+    ))]
+    Url,
+    /// The database refuses.
+    #[error("the database of events refuses: {}", told(cause))]
+    #[diagnostic(help("check the address in the environment variable that `events: database_url_env` names"))]
+    Postgres {
+        /// What it said.
+        cause: tokio_postgres::Error,
+    },
+    /// The database does not answer.
+    #[error("the database of events does not answer")]
+    #[diagnostic(help("check that it runs, or give it more time with `events: database_timeout_ms`"))]
+    Silent,
+    /// The tables were made by a newer version.
+    #[error("the tables of events have format version {found}, this program knows up to {known}")]
+    #[diagnostic(help("use the newer version of recsys, or another database"))]
+    Tables {
+        /// Their version.
+        found: i32,
+        /// The newest version known.
+        known: i32,
     },
 }

@@ -87,7 +87,7 @@ impl Default for Calls {
 }
 
 /// A time in whole milliseconds, from 1 to an hour.
-fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub(super) fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let value = i64::deserialize(deserializer)?;
     let found = u64::try_from(value).ok().filter(|ms| (1..=3_600_000).contains(ms));
     found.map(Duration::from_millis).ok_or_else(|| {

@@ -6,6 +6,7 @@
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use miette::NamedSource;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -213,6 +214,12 @@ pub struct Events {
     pub keep_per_user: NonZeroUsize,
     /// What becomes of an event with a track that is not in the items table.
     pub unknown_tracks: UnknownTracks,
+    /// The environment variable with the address of a PostgreSQL; where it is set, events are kept there
+    /// and not in the file, and all processes with the same address share them.
+    pub database_url_env: Option<String>,
+    /// How long the database may take for one statement.
+    #[serde(deserialize_with = "operations::milliseconds")]
+    pub database_timeout_ms: Duration,
 }
 
 impl Default for Events {
@@ -221,6 +228,8 @@ impl Default for Events {
             path: "services/state/events.sqlite".into(),
             keep_per_user: NonZeroUsize::new(1000).expect("1000 is not 0"),
             unknown_tracks: UnknownTracks::Accept,
+            database_url_env: Some("DATABASE_URL".to_owned()),
+            database_timeout_ms: Duration::from_secs(2),
         }
     }
 }

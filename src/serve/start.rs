@@ -15,7 +15,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
 use super::door::Door;
-use super::events::{EventStore, Events};
+use super::events::{EventStore, Events, PostgresStore};
 use super::failure::ServiceError;
 use super::front::Front;
 use super::impressions::Impressions;
@@ -24,7 +24,7 @@ use super::library::Library;
 use super::metrics::Metrics;
 use super::peers::sources;
 use super::router_of;
-use super::service::Service;
+use super::service::{self, Service};
 use super::state::State;
 
 /// What there is to say once a service answers.
@@ -151,6 +151,12 @@ fn events(service: &Service) -> Result<Events, ServiceError> {
     }
     if !service.answers(Resource::Events) {
         return Ok(Events::none());
+    }
+    let variable = service.events.database_url_env.as_ref();
+    if let Some(url) = variable.and_then(|name| std::env::var(name).ok()).filter(|url| !url.is_empty()) {
+        let service::Events { keep_per_user, database_timeout_ms, .. } = service.events;
+        let opened = PostgresStore::open(&url, keep_per_user.get(), database_timeout_ms);
+        return Ok(Handle::current().block_on(opened)?.into());
     }
     Ok(EventStore::open(&service.events.path, service.events.keep_per_user.get())?.into())
 }

@@ -5,6 +5,7 @@
 //! all. It may carry an id: when the same request comes again, because the client did not hear the
 //! answer, it is acknowledged again and stored once.
 
+pub mod postgres;
 pub mod sqlite;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -14,6 +15,7 @@ use super::metrics::{Histogram, Page};
 use super::peers::Peer;
 use super::peers::tables::EventTable;
 
+pub use postgres::PostgresStore;
 pub use sqlite::EventStore;
 
 /// A listen.
@@ -65,6 +67,7 @@ pub struct Events {
 #[derive(Debug)]
 enum Store {
     Sqlite(EventStore),
+    Postgres(PostgresStore),
     Peer(Box<Peer>),
     /// No service of this process has to do with events.
     None,
@@ -84,6 +87,12 @@ struct Counts {
 impl From<EventStore> for Events {
     fn from(store: EventStore) -> Self {
         Self::new(Store::Sqlite(store))
+    }
+}
+
+impl From<PostgresStore> for Events {
+    fn from(store: PostgresStore) -> Self {
+        Self::new(Store::Postgres(store))
     }
 }
 
@@ -113,6 +122,7 @@ impl Events {
         self.counts.waiting.fetch_add(1, Relaxed);
         let result = match &self.store {
             Store::Sqlite(store) => store.append(new).await,
+            Store::Postgres(store) => store.append(new).await,
             // The layout sends events to the service that has them.
             Store::Peer(_) | Store::None => Err(NotStored),
         };
@@ -134,6 +144,7 @@ impl Events {
     pub async fn recent(&self, user_id: i64, n: usize) -> Result<Vec<Event>, Unreadable> {
         match &self.store {
             Store::Sqlite(store) => Ok(store.recent(user_id, n)),
+            Store::Postgres(store) => store.recent(user_id, n).await,
             Store::Peer(peer) => {
                 let path = format!("/lists/history/{user_id}/{n}");
                 peer.get::<EventTable>(&path).await.map(EventTable::events).map_err(|_| Unreadable)
@@ -152,6 +163,7 @@ impl Events {
     pub fn is_open(&self) -> bool {
         match &self.store {
             Store::Sqlite(store) => store.is_open(),
+            Store::Postgres(store) => store.is_open(),
             Store::Peer(_) | Store::None => true,
         }
     }
@@ -160,7 +172,7 @@ impl Events {
     pub fn peer(&self) -> Option<&Peer> {
         match &self.store {
             Store::Peer(peer) => Some(peer),
-            Store::Sqlite(_) | Store::None => None,
+            Store::Sqlite(_) | Store::Postgres(_) | Store::None => None,
         }
     }
 
@@ -168,6 +180,7 @@ impl Events {
     pub async fn close(&self) {
         match &self.store {
             Store::Sqlite(store) => store.close().await,
+            Store::Postgres(store) => store.close().await,
             Store::Peer(_) | Store::None => {}
         }
     }

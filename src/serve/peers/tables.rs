@@ -15,7 +15,7 @@ use crate::serve::openapi::{Operation, Parameter, Routes, Shape, USER_ID};
 use crate::serve::parameters::Parameters;
 use crate::serve::state::State;
 
-const TRACK_IDS: Parameter = Parameter::needed("track_id", Shape::Ids, "The tracks.");
+const TRACK_IDS: Parameter = Parameter::optional("track_id", Shape::Ids, "The tracks.");
 const COUNT: Parameter = Parameter::needed("k", Shape::Count, "How many, at most.");
 
 /// A ranked list.
