@@ -123,7 +123,14 @@ pub struct PipelineStep {
 #[derive(Clone, Default)]
 pub struct Watched {
     source: Option<Arc<dyn Pipelines>>,
-    last: Arc<Mutex<Option<(Instant, Option<Pipeline>)>>>,
+    last: Arc<Mutex<Option<Seen>>>,
+}
+
+/// A pipeline, or that there is none, and when it was asked for.
+#[derive(Clone)]
+struct Seen {
+    at: Instant,
+    pipeline: Option<Pipeline>,
 }
 
 impl Watched {
@@ -137,13 +144,13 @@ impl Watched {
         let source = self.source.as_ref().ok_or(ApiError::NoPipeline)?;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let pipeline = match &*last {
-            Some((at, pipeline)) if at.elapsed() < FRESH => pipeline.clone(),
+            Some(seen) if seen.at.elapsed() < FRESH => seen.pipeline.clone(),
             _ => {
                 let pipeline = source.now().map_err(|error| {
                     tracing::error!("the state of the pipeline cannot be told: {error}");
                     ApiError::Internal
                 })?;
-                *last = Some((Instant::now(), pipeline.clone()));
+                *last = Some(Seen { at: Instant::now(), pipeline: pipeline.clone() });
                 pipeline
             }
         };

@@ -12,6 +12,9 @@ use super::routes::Target;
 /// How many popular tracks and known users are looked at for one that fits.
 const CANDIDATES: usize = 25;
 
+/// Goes through one case; the error says what was not as it should be.
+type Case = fn(&mut Asker<'_>, Writes) -> Result<Outcome, String>;
+
 /// What there is to ask for.
 #[derive(Debug, Default)]
 pub struct Known {
@@ -39,7 +42,7 @@ pub fn made_up_user() -> i64 {
 
 /// Goes through the four cases.
 pub fn check(targets: &[Target], writes: Writes, report: &mut Report) {
-    let cases: [(&str, fn(&mut Asker<'_>, Writes) -> Result<Outcome, String>); 4] = [
+    let cases: [(&str, Case); 4] = [
         ("new user", new_user),
         ("events only", events_only),
         ("precomputed list only", list_only),

@@ -1,6 +1,7 @@
 //! What one way to call the service takes and answers.
 
 use axum::http::StatusCode;
+use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
@@ -17,7 +18,7 @@ pub struct Operation {
     summary: &'static str,
     about: &'static str,
     parameters: Vec<&'static Parameter>,
-    body: Option<SchemaOf>,
+    body: Option<fn() -> Schema>,
     answers: Vec<Answer>,
     errors: Vec<ApiError>,
 }
@@ -46,7 +47,7 @@ impl Operation {
     /// It takes a body of JSON.
     #[must_use]
     pub fn takes_body<T: JsonSchema>(self) -> Self {
-        Self { body: Some(SchemaGenerator::subschema_for::<T>), ..self }
+        Self { body: Some(schema_of_body::<T>), ..self }
     }
 
     /// It answers 200 with JSON.
@@ -105,7 +106,7 @@ impl Operation {
             object.insert("parameters".to_owned(), parameters.into());
         }
         if let Some(schema) = self.body {
-            let content = json!({ "application/json": { "schema": schema(generator) } });
+            let content = json!({ "application/json": { "schema": schema() } });
             object.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
         }
         let mut responses: Map<String, Value> =
@@ -165,6 +166,15 @@ impl Operation {
         }
         errors
     }
+}
+
+/// What is read may leave keys out which, when written, are always there: bodies have schemas of their own.
+fn schema_of_body<T: JsonSchema>() -> Schema {
+    let settings = SchemaSettings::draft2020_12().for_deserialize().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    settings.into_generator().into_root_schema_for::<T>()
 }
 
 impl Answer {

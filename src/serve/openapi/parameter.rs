@@ -80,7 +80,7 @@ impl Shape {
             Self::Flag => json!({ "type": "boolean", "default": false }),
             Self::Count => json!({ "type": "integer", "minimum": 1, "maximum": usize::MAX }),
             Self::Ids => json!({ "type": "array", "items": id, "maxItems": MAX_IDS }),
-            Self::Texts => json!({ "type": "array", "items": { "type": "string", "minLength": 1 } }),
+            Self::Texts => json!({ "type": "array", "items": { "type": "string" } }),
             Self::Text(most) => json!({ "type": "string", "maxLength": most }),
             Self::OneOf(words) => json!({ "type": "string", "enum": words }),
         }
