@@ -99,9 +99,11 @@ async fn search(Extract(state): Extract<State>, parameters: Parameters) -> Resul
 
 /// The best `k` tracks for a query; the one that has it for an id is the first.
 fn tracks(library: &Library, q: &str, k: usize) -> Vec<u32> {
+    let may_be_named = |item: u32| !library.blocked.contains(&item);
     let by_id = q.parse().ok().and_then(|track_id| library.catalog.item(track_id));
+    let by_id = by_id.filter(|item| may_be_named(*item));
     let texts = library.search_texts.0.get_or_init(|| Texts::of(library));
-    let by_name = texts.find(&folded(q), k).into_iter().filter(|item| Some(*item) != by_id);
+    let by_name = texts.find(&folded(q), k, may_be_named).into_iter().filter(|item| Some(*item) != by_id);
     by_id.into_iter().chain(by_name).take(k).collect()
 }
 
@@ -115,7 +117,7 @@ fn users(library: &Library, q: &str, k: usize) -> Vec<i64> {
     let ranges = (0..19).map_while(|more| {
         let scale = 10i64.checked_pow(more)?;
         let near = id.checked_mul(scale)?;
-        let far = near.checked_add((scale - 1) * if id < 0 { -1 } else { 1 })?;
+        let far = near.saturating_add((scale - 1) * if id < 0 { -1 } else { 1 });
         Some(near.min(far)..=near.max(far))
     });
     let ranges = if id == 0 { ranges.take(1) } else { ranges.take(19) };
@@ -152,12 +154,14 @@ impl Texts {
         Self { text, ends }
     }
 
-    /// The first `k` tracks that have every word; before them, those whose name begins with the query.
-    fn find(&self, q: &str, k: usize) -> Vec<u32> {
+    /// The first `k` tracks that may be named and have every word; before them, those whose name begins with the query.
+    fn find(&self, q: &str, k: usize, may_be_named: impl Fn(u32) -> bool) -> Vec<u32> {
         let mut words: Vec<&str> = q.split_whitespace().collect();
         // The longest is the rarest, as a rule.
         words.sort_by_key(|word| std::cmp::Reverse(word.len()));
-        let Some(rarest) = words.first() else { return (0u32..).take(self.ends.len().min(k)).collect() };
+        let Some(rarest) = words.first() else {
+            return (0..self.ends.len() as u32).filter(|item| may_be_named(*item)).take(k).collect();
+        };
         let (mut first, mut others) = (Vec::new(), Vec::new());
         let mut place = 0;
         while first.len() < k
@@ -167,7 +171,7 @@ impl Texts {
             let start = item.checked_sub(1).map_or(0, |before| self.ends[before]);
             let row = &self.text[start..self.ends[item]];
             place = self.ends[item];
-            if words.iter().all(|word| row.contains(word)) {
+            if may_be_named(item as u32) && words.iter().all(|word| row.contains(word)) {
                 let list = if row.starts_with(q) { &mut first } else { &mut others };
                 if list.len() < k {
                     list.push(item as u32);
@@ -222,12 +226,14 @@ mod tests {
     fn every_word_must_occur_and_names_that_begin_so_come_first() {
         let texts =
             texts(&["Long Road|Ann", "Road to Anywhere|Bob", "Blue\tRoad|ANN", "Été|Ёлка", "|", "ROAD|"]);
-        assert_eq!(texts.find("road", 9), [1, 5, 0, 2]);
-        assert_eq!(texts.find("road", 3), [1, 5, 0]);
-        assert_eq!(texts.find("ann road", 9), [0, 2]);
-        assert_eq!(texts.find(&folded("ETE"), 9), [3]);
-        assert_eq!(texts.find(&folded("елка"), 9), [3]);
-        assert_eq!(texts.find("nothing", 9), [0u32; 0]);
-        assert_eq!(texts.find("", 2), [0, 1]);
+        assert_eq!(texts.find("road", 9, |_| true), [1, 5, 0, 2]);
+        assert_eq!(texts.find("road", 3, |_| true), [1, 5, 0]);
+        assert_eq!(texts.find("ann road", 9, |_| true), [0, 2]);
+        assert_eq!(texts.find(&folded("ETE"), 9, |_| true), [3]);
+        assert_eq!(texts.find(&folded("елка"), 9, |_| true), [3]);
+        assert_eq!(texts.find("nothing", 9, |_| true), [0u32; 0]);
+        assert_eq!(texts.find("", 2, |_| true), [0, 1]);
+        assert_eq!(texts.find("", 2, |item| item > 2), [3, 4]);
+        assert_eq!(texts.find("road", 2, |item| item != 1), [5, 0]);
     }
 }

@@ -37,6 +37,7 @@ mod serve_openapi;
 mod serve_operations;
 mod serve_page;
 mod serve_project;
+mod serve_search;
 mod stop;
 mod toy;
 mod trust;

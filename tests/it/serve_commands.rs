@@ -3,7 +3,8 @@
 //! 1. a good service passes, with a report for people, a log and JSON, and nothing of it is left behind;
 //! 2. a running service is asked without adding events of its users, or any at all;
 //! 3. a service that answers otherwise than it says fails, and the report says where;
-//! 4. `recommend` answers as the route does, with the events on the disk, or without them and says so.
+//! 4. `serve` shows the pipeline that was released last, with the states of its steps;
+//! 5. `recommend` answers as the route does, with the events on the disk, or without them and says so.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -15,7 +16,7 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 
 use crate::serve::command;
-use crate::serve_project::{Project, ok};
+use crate::serve_project::{Project, call, ok};
 
 fn recsys(project: &Project, args: &[&str]) -> Output {
     let mut recsys = Command::new(env!("CARGO_BIN_EXE_recsys"));
@@ -178,4 +179,30 @@ async fn recommend_answers_as_the_route_does() {
     let output =
         recsys(&project, &["recommend", "--user", "9", "--list", "online", "--service", "service.yaml"]);
     assert_eq!(text(&output.stdout), "user 9: 0 tracks from tracks similar to the last events\n");
+}
+
+#[test]
+fn serve_shows_the_pipeline_that_was_released_last() {
+    let project = project();
+    let pipeline = |name: &str, run: &str| {
+        let text = format!(
+            "name: {name}\nsteps:\n  hello:\n    uses: shell\n    outputs: {{ text: artifacts/{name}.txt }}\n    run: {run}\n"
+        );
+        std::fs::write(project.folder.path().join(format!("{name}.yaml")), text).unwrap();
+    };
+    pipeline("older", "echo hello > {{ outputs.text }}");
+    pipeline("newer", "echo hello > {{ outputs.text }}");
+    for name in ["older", "newer"] {
+        let output = recsys(&project, &["run", &format!("{name}.yaml")]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+    pipeline("newer", "echo goodbye > {{ outputs.text }}");
+    let (mut running, address) = command(project.folder.path());
+    let shown = call(address, "GET /pipeline").body;
+    assert_eq!((&shown["name"], &shown["file"]), (&json!("newer"), &json!("newer.yaml")));
+    let step = &shown["steps"][0];
+    assert_eq!((&step["name"], &step["state"]), (&json!("hello"), &json!("would run")), "{shown}");
+    assert!(step["reason"].as_str().unwrap().contains("run"), "{shown}");
+    running.kill().unwrap();
+    running.wait().unwrap();
 }

@@ -274,6 +274,16 @@ async fn limits_are_those_of_the_service_file() {
     let parameters = document["paths"]["/top_popular"]["get"]["parameters"].as_array().unwrap();
     let k = parameters.iter().find(|parameter| parameter["name"] == "k").unwrap();
     assert_eq!(k["schema"], json!({"type": "integer", "minimum": 1, "maximum": 7, "default": 7}));
+    project.service.keys.write_env = Some("RECSYS_KEY".to_owned());
+    let locked = ok(&project.router(), "GET", "/openapi.json").await;
+    for (path, method, is_locked) in
+        [("/put", "post", true), ("/history/{user_id}", "get", false), ("/healthy", "get", false)]
+    {
+        let operation = &locked["paths"][path][method];
+        assert_eq!(operation["security"].is_array(), is_locked, "{path}");
+        assert_eq!(operation["responses"]["401"].is_object(), is_locked, "{path}");
+    }
+    assert_eq!(locked["components"]["securitySchemes"]["key"]["name"], "x-api-key");
     let ids: BTreeSet<String> = operations(&document)
         .iter()
         .map(|(_, _, operation)| operation["operationId"].as_str().unwrap().to_owned())
