@@ -1,8 +1,9 @@
 //! Factor models as the library `implicit` saves them: the `load` of its `AlternatingLeastSquares` and its
 //! `BayesianPersonalizedRanking` open the files.
 //!
-//! Two entries are ours and harmless there: `format_version`, and `weighting`, since `implicit` itself
-//! knows only weights that are proportional to the counts.
+//! Four entries are ours and harmless there: `format_version`; `weighting`, since `implicit` itself knows
+//! only weights that are proportional to the counts; `unobserved_weight` and `regularization_exponent`,
+//! which are 1 and 0 there.
 
 use std::path::Path;
 
@@ -12,6 +13,7 @@ use crate::models::als::{Als, AlsModel, Solver};
 use crate::models::bpr::{Bpr, BprModel};
 use crate::models::factors::Factors;
 use crate::models::item2item::Item2ItemModel;
+use crate::models::weighting::Weighting;
 
 /// Raised when entries change their meaning.
 const FORMAT_VERSION: i64 = 1;
@@ -36,8 +38,51 @@ pub fn write_als(path: &Path, parameters: &Als, model: &AlsModel) -> Result<(), 
     writer.array("random_state", &[], [parameters.seed])?;
     writer.array("alpha", &[], [parameters.alpha])?;
     writer.raw("weighting", &text(parameters.weighting.name()))?;
+    writer.array("unobserved_weight", &[], [parameters.unobserved_weight])?;
+    writer.array("regularization_exponent", &[], [parameters.regularization_exponent])?;
     writer.array("format_version", &[], [FORMAT_VERSION])?;
     writer.finish()
+}
+
+/// Reads the vectors of the items of an ALS model and what its users are solved with, for folding in; a
+/// model that `implicit` saved will do.
+///
+/// # Errors
+/// When the file cannot be read, is no ALS model, or the factors are not finite numbers.
+pub fn read_als(path: &Path) -> Result<(Als, Factors), CodecError> {
+    let mut reader = Reader::open(path)?;
+    let missing = |name: &str| CodecError::Format {
+        path: path.to_owned(),
+        format: "npz",
+        message: format!("it has no array `{name}`, so it is no model of `als`"),
+    };
+    let regularization = reader.number("regularization")?.ok_or_else(|| missing("regularization"))?;
+    let alpha = reader.number("alpha")?.ok_or_else(|| missing("alpha"))?;
+    let usual = Als::default();
+    let weighting = reader.text("weighting")?;
+    let weighting = weighting.map_or(Ok(usual.weighting), |name| {
+        let known = Weighting::ALL.into_iter().find(|weighting| weighting.name() == name);
+        known.ok_or_else(|| CodecError::Format {
+            path: path.to_owned(),
+            format: "npz",
+            message: format!("it has the unknown weighting `{name}`"),
+        })
+    })?;
+    let unobserved_weight = reader.number("unobserved_weight")?.unwrap_or(1.0);
+    let regularization_exponent = reader.number("regularization_exponent")?.unwrap_or(0.0);
+    drop(reader);
+    let item_factors = read_item_factors(path)?;
+    let factors = item_factors.n_factors();
+    let parameters = Als {
+        factors,
+        regularization,
+        alpha,
+        weighting,
+        unobserved_weight,
+        regularization_exponent,
+        ..usual
+    };
+    Ok((parameters, item_factors))
 }
 
 /// Writes a BPR model and the parameters it was fitted with, for `BayesianPersonalizedRanking.load`.
@@ -137,6 +182,35 @@ mod tests {
         assert_eq!(read_user_factors(&a).unwrap(), model.user_factors);
         assert_eq!(read_item_factors(&a).unwrap(), model.item_factors);
         assert_eq!(std::fs::read(a).unwrap(), std::fs::read(b).unwrap());
+    }
+
+    #[test]
+    fn what_users_are_solved_with_survives_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.npz");
+        let item_factors = Factors::new(1, 3, vec![0.25, 4.0, -8.0]);
+        let model = AlsModel {
+            user_factors: Factors::new(0, 3, vec![]),
+            item_factors: item_factors.clone(),
+            loss: 0.5,
+        };
+        for weighting in Weighting::ALL {
+            let parameters = Als {
+                factors: 3,
+                regularization: 0.25,
+                alpha: 7.5,
+                weighting,
+                unobserved_weight: 0.5,
+                regularization_exponent: 1.0,
+                ..Als::default()
+            };
+            write_als(&path, &parameters, &model).unwrap();
+            assert_eq!(read_als(&path).unwrap(), (parameters, item_factors.clone()));
+        }
+        write_bpr(&path, &Bpr::default(), &BprModel { user_factors: model.user_factors, item_factors })
+            .unwrap();
+        let message = read_als(&path).unwrap_err().to_string();
+        assert!(message.contains("it has no array `alpha`, so it is no model of `als`"), "{message}");
     }
 
     #[test]

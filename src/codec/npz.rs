@@ -4,7 +4,7 @@
 //! without a clock time, so that equal matrices are equal bytes.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use npyz::npz::{NpzArchive, NpzWriter};
@@ -53,6 +53,43 @@ impl<'a> Reader<'a> {
         })?;
         let values = values.map_err(|error| format_error(path, format!("array `{name}`: {error}")))?;
         Ok((values, shape))
+    }
+}
+
+impl Reader<'_> {
+    /// A single number, or `None` when the archive has no such array.
+    ///
+    /// # Errors
+    /// When the array holds another type or not one number.
+    pub fn number<T: FromNumpy + Copy>(&mut self, name: &str) -> Result<Option<T>, CodecError> {
+        if !self.archive.array_names().any(|found| found == name) {
+            return Ok(None);
+        }
+        match self.array::<T>(name)?.0.as_slice() {
+            &[value] => Ok(Some(value)),
+            values => {
+                let message = format!("array `{name}` holds {} numbers, expected one", values.len());
+                Err(format_error(self.path, message))
+            }
+        }
+    }
+
+    /// A text as NumPy's `str`, or `None` when the archive has no such array or it holds something else.
+    ///
+    /// # Errors
+    /// When the archive is damaged.
+    pub fn text(&mut self, name: &str) -> Result<Option<String>, CodecError> {
+        let file_name = npyz::npz::file_name_from_array_name(name);
+        let Ok(mut entry) = self.archive.zip_archive().by_name(&file_name) else { return Ok(None) };
+        let mut npy = Vec::new();
+        entry.read_to_end(&mut npy).map_err(|error| format_error(self.path, error.to_string()))?;
+        let header_len = npy.get(8..10).map_or(0, |len| usize::from(u16::from_le_bytes([len[0], len[1]])));
+        let Some((header, letters)) = npy.split_at_checked(10 + header_len) else { return Ok(None) };
+        if !header.windows(2).any(|letters| letters == b"<U") {
+            return Ok(None);
+        }
+        let letters = letters.as_chunks::<4>().0.iter().map(|&letter| u32::from_le_bytes(letter));
+        Ok(letters.take_while(|&letter| letter > 0).map(char::from_u32).collect())
     }
 }
 

@@ -4,6 +4,7 @@
 //! it keeps a compact form, so the rows are handed over a block at a time and never lie in memory
 //! all at once.
 
+use std::fs::File;
 use std::path::Path;
 
 use polars::prelude::*;
@@ -11,7 +12,8 @@ use polars::prelude::*;
 use super::CodecError;
 use super::table::{self, ColumnType};
 
-const BLOCK_ROWS: u32 = 1 << 22;
+/// Columns of 8 MB: the allocator keeps such memory for the next block, larger ones it gives back to the system.
+const BLOCK_ROWS: u32 = 1 << 20;
 
 /// Consecutive rows of a ranked table; the four slices have one length.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +54,15 @@ pub fn read<E: From<CodecError>>(
         }
     }
     Ok(())
+}
+
+/// How many rows a table has, from its footer alone.
+///
+/// # Errors
+/// When the file cannot be read or is not Parquet.
+pub fn n_rows(path: &Path) -> Result<usize, CodecError> {
+    let file = File::open(path).map_err(CodecError::io("read", path))?;
+    ParquetReader::new(file).num_rows().map_err(|error| table::format_error(path, &error))
 }
 
 /// Reads a table that is one list; its column `track_id` takes the place of the key as well.

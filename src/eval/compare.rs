@@ -8,6 +8,7 @@ use super::bootstrap::interval_95;
 use super::evaluator::{Counts, Evaluation, Evaluator};
 use super::feedback::OnlineReport;
 use super::metric::Metric;
+use super::pareto::{Front, fronts};
 use super::protocol::Protocol;
 use super::significance::{PairedTest, holm};
 
@@ -20,6 +21,8 @@ pub struct Comparison {
     pub compare_at: usize,
     /// The best model by NDCG against the second best; none for a single model.
     pub lead: Option<Lead>,
+    /// Models that no other beats in NDCG and in one more quality at once, at `compare_at`.
+    pub pareto: Vec<Front>,
     /// One report a model.
     pub models: BTreeMap<String, ModelReport>,
     /// What users did with the answers of a service, where its log was given.
@@ -129,7 +132,9 @@ impl Comparison {
             let report = report(evaluator, &model, &evaluation, versus);
             (model, report)
         });
-        Self { baseline, compare_at, lead, models: reports.collect(), online: None }
+        let models = reports.collect();
+        let pareto = fronts(&models, compare_at);
+        Self { baseline, compare_at, lead, pareto, models, online: None }
     }
 }
 

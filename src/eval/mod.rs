@@ -15,6 +15,7 @@ pub mod evaluator;
 pub mod feedback;
 pub mod lists;
 pub mod metric;
+pub mod pareto;
 pub mod protocol;
 pub mod significance;
 pub mod table;

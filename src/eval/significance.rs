@@ -34,6 +34,17 @@ impl PairedTest {
         let (wilcoxon_w, wilcoxon_z, p_wilcoxon) = wilcoxon(differences);
         Self { n, mean_difference, t, p_t_test, wilcoxon_w, wilcoxon_z, p_wilcoxon }
     }
+
+    /// About how many users would bring a difference of this size to |t| = `critical_t`, to two digits: t grows
+    /// with the square root of the users. `None` without a difference.
+    pub fn users_needed(&self, critical_t: f64) -> Option<usize> {
+        let needed = self.n as f64 * (critical_t / self.t).powi(2);
+        if !needed.is_finite() {
+            return None;
+        }
+        let unit = 10f64.powf((needed.max(1.0).log10().floor() - 1.0).max(0.0));
+        Some(((needed / unit).ceil() * unit) as usize)
+    }
 }
 
 /// t = mean / (s / √n) with n − 1 degrees of freedom, and its two-sided p-value.

@@ -8,6 +8,9 @@ use super::compare::{Comparison, ModelReport, Value, is_significant};
 use super::metric::Metric;
 use super::protocol::{ItemsCounted, Protocol, SeenItems, UsersCounted};
 
+/// |t| at the 5 % level when there are many users.
+const CRITICAL_T: f64 = 1.96;
+
 /// The comparison as text; its last line says the protocol in words.
 pub fn render(comparison: &Comparison) -> String {
     let k = comparison.compare_at;
@@ -90,8 +93,11 @@ fn notes(comparison: &Comparison, models: &[&ModelReport]) -> Vec<String> {
         comparison.lead.as_ref().filter(|lead| lead.best != *baseline && lead.second != *baseline)
     {
         let p = lead.test.p_t_test;
-        let verdict =
-            if is_significant(p) { "significant" } else { "not significant: too few users to tell" };
+        let verdict = match lead.test.users_needed(CRITICAL_T) {
+            _ if is_significant(p) => "significant".to_owned(),
+            Some(needed) => format!("not significant: about {} users would tell", grouped(needed)),
+            None => "no difference".to_owned(),
+        };
         notes.push(format!(
             "`{}` leads `{}` by {:.4} (p {}, {verdict})",
             shortened(&lead.best, 20),
@@ -176,12 +182,13 @@ fn p_value(p: f64) -> String {
     if p < 0.001 { "< 0.001".to_owned() } else { format!("{p:.3}") }
 }
 
-fn p_with_sign(p: f64) -> String {
+/// A p-value with its sign, such as `= 0.210` or `< 0.001`.
+pub(crate) fn p_with_sign(p: f64) -> String {
     if p < 0.001 { p_value(p) } else { format!("= {}", p_value(p)) }
 }
 
 /// Digits in groups of three.
-fn grouped(number: usize) -> String {
+pub(crate) fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
@@ -194,7 +201,7 @@ fn grouped(number: usize) -> String {
 }
 
 /// A name that does not push the table over its width.
-fn shortened(name: &str, longest: usize) -> String {
+pub(super) fn shortened(name: &str, longest: usize) -> String {
     if name.chars().count() <= longest {
         return name.to_owned();
     }

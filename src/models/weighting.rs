@@ -26,6 +26,9 @@ pub enum Weighting {
 }
 
 impl Weighting {
+    /// Every weighting.
+    pub const ALL: [Self; 4] = [Self::Linear, Self::Log, Self::Bm25, Self::Binary];
+
     /// The name in parameters and files.
     pub const fn name(self) -> &'static str {
         match self {

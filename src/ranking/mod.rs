@@ -13,11 +13,13 @@ pub mod catalog;
 pub mod columns;
 pub mod features;
 pub mod item_stats;
+pub mod parted;
 pub mod prior;
 pub mod ranker;
 pub mod rerank;
 pub mod training;
 pub mod validation;
+pub mod verdict;
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! The ranker: a boosted model over the features of candidates, trained and applied.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
@@ -11,11 +11,15 @@ use serde::Serialize;
 use super::RankingError;
 use super::block::Block;
 use super::features::{FeatureSet, Past};
+use super::parted::Parted;
 use super::prior;
 use super::training::{TrainingSet, USERS_PER_TASK};
 use super::validation::{auc, ndcg};
+use super::verdict::Verdict;
 use crate::models::boosting::model::FeatureMismatch;
-use crate::models::boosting::{BoostedTrees, Boosting, Iteration, Loss, Samples, Values};
+use crate::models::boosting::{
+    BoostedTrees, Boosting, Feature, Iteration, Loss, Samples, Scorer, Values, average,
+};
 
 /// With fewer positives, every fold of the users is held out in turn: one fold alone would say more of its
 /// few users than of the number of trees.
@@ -120,48 +124,52 @@ pub struct Validation {
     pub ndcg_at_10: f64,
     /// The same of each base model's own order.
     pub base_ndcg_at_10: BTreeMap<String, f64>,
+    /// Whether that is better than the best base model; `None` when no ranks are among the features.
+    pub verdict: Option<Verdict>,
 }
 
 impl<T: Trainer> Ranker<T> {
     /// Trains; `on_iteration` hears of every tree and may stop.
     ///
-    /// The number of trees is found on held-out users, then all users train as many: the mean of the folds
-    /// when there are few positives, one fold alone when there are many.
+    /// The number of trees is found on held-out users. When there are many positives, one fold is held out, and
+    /// then all users train as many trees. When there are few, each fold is held out in turn, and the ranker is
+    /// the mean of the folds' models: one model alone would vary by chance as much as it is worth. Memory holds
+    /// the rows once.
     ///
     /// # Errors
     /// When there are no rows of both classes, or `on_iteration` breaks.
     pub fn fit(
         &self,
         set: &FeatureSet,
-        training: &TrainingSet,
+        mut training: TrainingSet,
         mut on_iteration: impl FnMut(Iteration) -> ControlFlow<()>,
     ) -> Result<(BoostedTrees, TrainingReport), T::Error> {
-        let Boosting { loss_function, mut iterations, .. } = *self.trainer.parameters();
+        let (users, rows, positives) = (training.users.len(), training.labels.len(), training.positives());
+        let Boosting { loss_function, iterations: at_most, .. } = *self.trainer.parameters();
+        let mut iterations = at_most;
         let mut held_out = HeldOut::default();
-        let mut best_trees = Vec::new();
-        for fold in 0..self.folds_to_try(training.positives()) {
-            let validation = training.samples(|user| self.fold(user) == fold);
-            let rest = training.samples(|user| self.fold(user) != fold);
-            if [&validation, &rest].iter().any(|samples| !has_both_classes(samples)) {
-                continue;
+        let mut of_folds = Vec::new();
+        for fold in 0..self.folds_to_try(positives) {
+            let parted = Parted::new(training, |user| self.fold(user) == fold);
+            let Parted { held_out: validation, rest, .. } = &parted;
+            if has_both_classes(validation) && has_both_classes(rest) {
+                let Trained { model, given_trees } =
+                    self.trainer.train(&set.models, at_most, rest, Some(validation), &mut on_iteration)?;
+                iterations = model.trees.len() - given_trees;
+                let scores = model.score(&validation.features).map_err(RankingError::from)?;
+                held_out.append(&set.models, scores, validation);
+                of_folds.push(model);
             }
-            let Trained { model, given_trees } =
-                self.trainer.train(&set.models, iterations, &rest, Some(&validation), &mut on_iteration)?;
-            best_trees.push(model.trees.len() - given_trees);
-            held_out.append(model.score(&validation.features).map_err(RankingError::from)?, validation);
+            training = parted.gather();
         }
-        if !best_trees.is_empty() {
-            iterations = best_trees.iter().sum::<usize>().div_ceil(best_trees.len());
-        }
-        let all = training.samples(|_| true);
-        let model = self.trainer.train(&set.models, iterations, &all, None, &mut on_iteration)?.model;
-        let report = TrainingReport {
-            users: training.users.len(),
-            rows: training.labels.len(),
-            positives: training.positives(),
-            trees: model.trees.len(),
-            validation: (!best_trees.is_empty()).then(|| held_out.quality(loss_function, set)),
+        let validation = (!of_folds.is_empty()).then(|| held_out.quality(loss_function, positives));
+        let model = if of_folds.len() > 1 {
+            average(of_folds)
+        } else {
+            let all = training.into_samples();
+            self.trainer.train(&set.models, iterations, &all, None, &mut on_iteration)?.model
         };
+        let report = TrainingReport { users, rows, positives, trees: model.trees.len(), validation };
         Ok((model, report))
     }
 
@@ -185,44 +193,52 @@ fn has_both_classes(samples: &Samples) -> bool {
     0 < positives && positives < samples.labels.len()
 }
 
-/// Rows of users that a model had not seen, and what it said of them.
+/// Users that a model had not seen: what it said of their rows, and what is needed to judge that.
 #[derive(Default)]
 struct HeldOut {
     scores: Vec<f64>,
-    rows: Option<Samples>,
+    labels: Vec<f32>,
+    groups: Vec<Range<usize>>,
+    /// The ranks that each base model gave, where they are among the features.
+    base_ranks: BTreeMap<String, Vec<f32>>,
 }
 
 impl HeldOut {
-    fn append(&mut self, mut scores: Vec<f64>, rows: Samples) {
-        let shift = self.scores.len();
+    fn append(&mut self, models: &[String], mut scores: Vec<f64>, rows: &Samples) {
+        let shift = self.labels.len();
         self.scores.append(&mut scores);
-        let Some(all) = &mut self.rows else {
-            self.rows = Some(rows);
-            return;
-        };
-        all.groups.extend(rows.groups.into_iter().map(|group| group.start + shift..group.end + shift));
-        all.features.append(rows.features);
-        all.labels.extend(rows.labels);
+        self.labels.extend(&rows.labels);
+        self.groups.extend(rows.groups.iter().map(|group| group.start + shift..group.end + shift));
+        for model in models {
+            let name = format!("{model}_rank");
+            let column = rows.features.columns().iter().find(|column| column.name == name);
+            if let Some(Feature { values: Values::Real(ranks), .. }) = column {
+                self.base_ranks.entry(model.clone()).or_default().extend(ranks);
+            }
+        }
     }
 
-    fn quality(self, loss: Loss, set: &FeatureSet) -> Validation {
-        let rows = self.rows.expect("quality is asked for after a fold was held out");
-        let ndcg = |scores: &[f64]| ndcg(scores, &rows.labels, &rows.groups, NDCG_AT);
-        let base = set.models.iter().filter_map(|model| {
-            let name = format!("{model}_rank");
-            let column = rows.features.columns().iter().find(|column| column.name == name)?;
-            let Values::Real(ranks) = &column.values else { return None };
+    /// `learnt_from` is the number of chosen candidates that the final model learns from.
+    fn quality(self, loss: Loss, learnt_from: usize) -> Validation {
+        let of_users = |scores: &[f64]| ndcg(scores, &self.labels, &self.groups, NDCG_AT);
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        let own = of_users(&self.scores);
+        let base = self.base_ranks.iter().map(|(model, ranks)| {
             let scores: Vec<f64> = ranks.iter().map(|&rank| -f64::from(rank)).collect();
-            Some((model.clone(), ndcg(&scores)))
+            (model, of_users(&scores))
         });
+        let base: BTreeMap<&String, Vec<f64>> = base.collect();
+        let best = base.iter().max_by(|a, b| mean(a.1).total_cmp(&mean(b.1)));
+        let verdict = best.map(|(model, of_base)| Verdict::new(model, &own, of_base, learnt_from));
         Validation {
-            users: rows.groups.len(),
-            rows: rows.labels.len(),
-            positives: rows.labels.iter().filter(|&&label| label > 0.0).count(),
-            loss: loss.value(&self.scores, &rows.labels, &rows.groups),
-            auc: auc(&self.scores, &rows.labels),
-            ndcg_at_10: ndcg(&self.scores),
-            base_ndcg_at_10: base.collect(),
+            users: self.groups.len(),
+            rows: self.labels.len(),
+            positives: self.labels.iter().filter(|&&label| label > 0.0).count(),
+            loss: loss.value(&self.scores, &self.labels, &self.groups),
+            auc: auc(&self.scores, &self.labels),
+            ndcg_at_10: mean(&own),
+            base_ndcg_at_10: base.iter().map(|(&model, values)| (model.clone(), mean(values))).collect(),
+            verdict,
         }
     }
 }
@@ -240,12 +256,13 @@ pub struct Lists {
     pub ranks: Vec<u32>,
 }
 
-/// The best `n` candidates of every user of a block; ties go to the smaller `item_idx`.
+/// The best `n` candidates of every user of a block; ties go to the smaller `item_idx`. One scorer serves all
+/// blocks.
 ///
 /// # Errors
 /// When the model is for other features.
 pub fn rank(
-    model: &BoostedTrees,
+    scorer: &Scorer<'_>,
     set: &FeatureSet,
     past: Past<'_>,
     block: &Block,
@@ -256,7 +273,7 @@ pub fn rank(
         .par_chunks(USERS_PER_TASK)
         .map(|users| {
             let rows = set.compute(past, block, users.iter().copied());
-            let scores = model.score(&rows.features)?;
+            let scores = scorer.score(&rows.features)?;
             let mut lists = Lists::default();
             for (bounds, &user) in rows.starts.windows(2).zip(&rows.users) {
                 let mut order: Vec<usize> = (bounds[0]..bounds[1]).collect();

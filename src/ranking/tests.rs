@@ -1,5 +1,7 @@
 //! The ranking room on small tables by hand: features, labels, what leaks and what does not.
 
+mod leakage;
+
 use std::ops::ControlFlow;
 
 use polars::prelude::*;
@@ -11,7 +13,7 @@ use super::features::{FeatureGroup, FeatureSet, Past, Rows};
 use super::item_stats::{self, ItemStats};
 use super::ranker::{Ranker, rank};
 use super::training::{Sampler, TrainingSet};
-use crate::models::boosting::{Boosting, Loss, Values, category_hash};
+use crate::models::boosting::{Boosting, Feature, Features, Loss, Scorer, Values, category_hash};
 
 fn lists(values: &[&[i64]]) -> Column {
     let lists: Vec<Series> = values.iter().map(|list| Series::new("".into(), list)).collect();
@@ -233,12 +235,12 @@ fn the_ranker_puts_what_users_chose_on_top() {
     for loss_function in [Loss::Logloss, Loss::QuerySoftMax] {
         let boosting = Boosting { loss_function, ..Boosting::default() };
         let ranker = Ranker { trainer: boosting, validation_share: 0.2 };
-        let (model, report) = ranker.fit(&set, &training, |_| ControlFlow::Continue(())).unwrap();
+        let (model, report) = ranker.fit(&set, training.clone(), |_| ControlFlow::Continue(())).unwrap();
         let validation = report.validation.unwrap();
         assert_eq!((validation.users, validation.positives), (200, 200), "every user was held out once");
         assert!(validation.ndcg_at_10 > 0.99 && validation.auc > 0.99, "{validation:?}");
         assert!((validation.base_ndcg_at_10["als"] - 1.0 / 5f64.log2()).abs() < 1e-9);
-        let lists = rank(&model, &set, past, &block, 2).unwrap();
+        let lists = rank(&Scorer::new(&model), &set, past, &block, 2).unwrap();
         assert_eq!(lists.users.len(), 400);
         assert!(lists.items.iter().step_by(2).all(|&item| item == 3));
         assert_eq!(lists.ranks[..4], [1, 2, 1, 2]);

@@ -28,7 +28,7 @@ pub struct Sampler {
 }
 
 /// Labelled rows, user by user.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct TrainingSet {
     /// `user_idx` of each group of rows.
     pub users: Vec<usize>,
@@ -116,17 +116,8 @@ impl TrainingSet {
         self.labels.iter().filter(|&&label| label > 0.0).count()
     }
 
-    /// The rows of the users for which `keep` holds.
-    pub fn samples(&self, keep: impl Fn(usize) -> bool) -> Samples {
-        let mut rows = Vec::new();
-        let mut groups = Vec::new();
-        for (group, &user) in self.groups.iter().zip(&self.users) {
-            if keep(user) {
-                groups.push(rows.len()..rows.len() + group.len());
-                rows.extend(group.clone());
-            }
-        }
-        let labels = rows.iter().map(|&row| self.labels[row]).collect();
-        Samples { features: self.features.take(&rows), labels, groups }
+    /// The same rows without their users.
+    pub fn into_samples(self) -> Samples {
+        Samples { features: self.features, labels: self.labels, groups: self.groups }
     }
 }

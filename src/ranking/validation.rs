@@ -22,10 +22,10 @@ pub fn auc(scores: &[f64], labels: &[f32]) -> f64 {
     wins / (positives * below)
 }
 
-/// Mean of NDCG@k over the groups with a positive; the positives of a group are its relevant set. A NaN
+/// NDCG@k of each group with a positive; the positives of a group are its relevant set. A NaN
 /// score comes last; ties go to the earlier row.
-pub fn ndcg(scores: &[f64], labels: &[f32], groups: &[Range<usize>], k: usize) -> f64 {
-    let values: Vec<f64> = groups
+pub fn ndcg(scores: &[f64], labels: &[f32], groups: &[Range<usize>], k: usize) -> Vec<f64> {
+    groups
         .iter()
         .filter_map(|group| {
             let mut rows: Vec<usize> = group.clone().collect();
@@ -35,8 +35,7 @@ pub fn ndcg(scores: &[f64], labels: &[f32], groups: &[Range<usize>], k: usize) -
             let positives = hits.iter().filter(|&&hit| hit).count();
             (positives > 0).then(|| accuracy::ndcg(&hits, positives, k))
         })
-        .collect();
-    values.iter().sum::<f64>() / values.len() as f64
+        .collect()
 }
 
 #[cfg(test)]
@@ -55,6 +54,7 @@ mod tests {
         let labels = [0.0, 1.0, 1.0, 0.0, 0.0];
         let ideal = 1.0 + 1.0 / 3f64.log2();
         let found = 1.0 / 3f64.log2() + 0.5;
-        assert!((ndcg(&scores, &labels, &[0..3, 3..5], 10) - found / ideal).abs() < 1e-12);
+        let values = ndcg(&scores, &labels, &[0..3, 3..5], 10);
+        assert!(values.len() == 1 && (values[0] - found / ideal).abs() < 1e-12, "{values:?}");
     }
 }

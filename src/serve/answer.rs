@@ -1,79 +1,72 @@
 //! The JSON of answers that list tracks.
 //!
-//! `recommendations` holds the track ids alone, for clients that want nothing else; `items` says of
-//! each where it comes from and, on request, what it is called. An answer borrows from the release,
-//! and is written out before the release may go.
+//! `recommendations` holds the track ids alone; `items`, which a request with `items=false` does
+//! without, says of each where it comes from and, on request, what it is called and why it is there. An
+//! answer borrows from the release, and is written out before the release may go.
 
-use axum::Json;
-use axum::response::{IntoResponse, Response};
-use schemars::JsonSchema;
-use serde::Serialize;
+mod json;
+mod shape;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
 
 use super::ask::Ask;
 use super::blend::{Case, Pick, Source};
 use super::details::Names;
 use super::impressions::{Impression, Impressions, Shown, now};
 use super::library::Library;
+use super::reason::{Grounds, Reason, reasons};
+
+pub use shape::AnswerShape;
 
 /// A list of tracks for a user, for a track, or for everyone.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug)]
 pub struct Answer<'a> {
-    /// Whom it is for; not there when it is the same for everyone.
-    #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<i64>,
-    /// The track that similar ones were asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
     track_id: Option<i64>,
-    /// Differs between any two answers; the log of impressions has it too.
     impression_id: String,
-    /// The A/B variant of the user, when the service has variants.
-    #[serde(skip_serializing_if = "Option::is_none")]
     variant: Option<&'a str>,
     /// Sources that could not be asked.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     degraded: &'a [&'static str],
-    /// The tracks, best first.
-    recommendations: Vec<i64>,
-    /// What the answer was made of.
     source: Case,
-    /// The same tracks with their scores and sources.
-    items: Vec<AnswerItem<'a>>,
+    items: Vec<AnswerItem>,
+    tells_items: bool,
+    /// One for each item, or none at all.
+    names: Vec<Names<'a>>,
+    /// One for each item, or none at all.
+    reasons: Vec<Reason<'a>>,
 }
 
-/// A track of a list.
-#[derive(Debug, Serialize, JsonSchema)]
-struct AnswerItem<'a> {
-    /// The track.
+#[derive(Debug, Clone, Copy)]
+struct AnswerItem {
     track_id: i64,
-    /// How strongly it is recommended; comparable within one source only.
     score: f32,
-    /// The list that it comes from.
     source: Source,
-    /// What it is called, with `names=true`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    names: Option<Names<'a>>,
 }
 
 impl<'a> Answer<'a> {
     /// An answer for everyone.
-    pub fn new(library: &'a Library, ask: &Ask, picks: &[Pick], source: Case) -> Self {
+    pub fn new(library: &'a Library, ask: &Ask, picks: &[Pick], source: Case, grounds: &Grounds<'_>) -> Self {
+        let reasons = ask.explain.then(|| reasons(library, ask, picks, grounds));
+        let names = picks.iter().filter(|_| ask.names);
+        let names = names.map(|pick| library.details.names(Some(pick.item))).collect();
         let items = picks.iter().map(|pick| AnswerItem {
             track_id: library.catalog.track_id(pick.item),
             score: pick.score,
             source: pick.source,
-            names: ask.names.then(|| library.details.names(Some(pick.item))),
         });
-        let items: Vec<AnswerItem<'a>> = items.collect();
-        let recommendations = items.iter().map(|item| item.track_id).collect();
         Self {
             user_id: None,
             track_id: None,
             impression_id: String::new(),
             variant: None,
             degraded: &[],
-            recommendations,
             source,
-            items,
+            items: items.collect(),
+            tells_items: ask.items,
+            names,
+            reasons: reasons.unwrap_or_default(),
         }
     }
 
@@ -99,7 +92,7 @@ impl<'a> Answer<'a> {
     pub fn give(mut self, impressions: &Impressions) -> Response {
         self.impression_id = impressions.next_id();
         if impressions.is_on() {
-            let shown = |item: &AnswerItem<'_>| Shown { track_id: item.track_id, source: item.source };
+            let shown = |item: &AnswerItem| Shown { track_id: item.track_id, source: item.source };
             impressions.keep(&Impression {
                 impression_id: &self.impression_id,
                 at: now(),
@@ -110,6 +103,8 @@ impl<'a> Answer<'a> {
                 items: self.items.iter().map(shown).collect(),
             });
         }
-        Json(self).into_response()
+        let mut response = Response::new(Body::from(json::text(&self)));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
     }
 }

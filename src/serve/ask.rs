@@ -11,19 +11,25 @@ use super::parameters::Parameters;
 pub struct Ask {
     /// At most this many tracks.
     pub k: usize,
+    /// Tell of each track its score and source, not only its id.
+    pub items: bool,
     /// Say what each track is called.
     pub names: bool,
+    /// Say why each track is there.
+    pub explain: bool,
     filter: Filter,
 }
 
 impl Ask {
-    /// Reads `k`, `names` and the filters.
+    /// Reads `k`, `items`, `names`, `explain` and the filters.
     ///
     /// # Errors
     /// When a parameter has a value that cannot be, or a filter does not fit the release.
     pub fn new(parameters: &Parameters, library: &Library, max_k: usize) -> Result<Self, ApiError> {
         let filter = Filter::new(parameters, library)?;
-        Ok(Self { k: parameters.k(max_k)?, names: parameters.flag("names")?, filter })
+        let (names, explain) = (parameters.flag("names")?, parameters.flag("explain")?);
+        let items = parameters.flag_unless_off("items")?;
+        Ok(Self { k: parameters.k(max_k)?, items, names, explain, filter })
     }
 
     /// Whether an answer from `library` may name this track.

@@ -9,6 +9,7 @@ use super::events::postgres::told;
 use super::layout::{ManyPorts, UnknownService};
 use super::lists::InvalidLists;
 use crate::codec::{CodecError, io_help};
+use crate::models::als::AlsError;
 
 /// Why a service does not start, or stopped before it was asked to.
 #[derive(Debug, Error, Diagnostic)]
@@ -42,6 +43,43 @@ pub enum ServiceError {
         /// What is wrong with it.
         cause: InvalidLists,
     },
+    /// An artifact cannot be read at all.
+    #[error("cannot read `{}`: {cause}", path.display())]
+    #[diagnostic(help("{}", io_help(cause)))]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// Artifacts come from different runs.
+    #[error("`{}` says that `{artifact}` was made from other `{port}` than those that lie there", manifest.display())]
+    #[diagnostic(help("a run has ended half-way: run the whole pipeline again"))]
+    Mixed {
+        /// What was made.
+        artifact: &'static str,
+        /// From what.
+        port: &'static str,
+        /// Where it is said.
+        manifest: PathBuf,
+    },
+    /// Users cannot be folded into a model.
+    #[error("`{}` cannot be used here: {cause}", path.display())]
+    #[diagnostic(help(
+        "fit `als` with other parameters, or leave `artifacts: model` out of the service file"
+    ))]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        cause: AlsError,
+    },
+    /// Fold-in was asked for, and there is nothing to fold into.
+    #[error("`online: fold_in` needs a factor model")]
+    #[diagnostic(help(
+        "name one under `artifacts: model` in the service file, such as artifacts/als/als_model.npz"
+    ))]
+    NoModel,
     /// Another process listens there.
     #[error("port {port} is already in use")]
     #[diagnostic(help("choose another with --port, or stop the other process"))]
@@ -192,7 +230,9 @@ pub enum EventsFault {
     Url,
     /// The database refuses.
     #[error("the database of events refuses: {}", told(cause))]
-    #[diagnostic(help("check the address in the environment variable that `events: database_url_env` names"))]
+    #[diagnostic(help(
+        "check the address in the environment variable that `events: database_url_env` names"
+    ))]
     Postgres {
         /// What it said.
         cause: tokio_postgres::Error,

@@ -3,19 +3,27 @@
 //! It is read whole before the first answer and shared behind an `Arc`; the files may be replaced
 //! while the service runs.
 
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use blake3::Hash;
 
 use super::blend::{Pick, Source};
 use super::catalog::{Catalog, ItemSet};
 use super::details::Details;
 use super::failure::ServiceError;
 use super::lists::{InvalidLists, List, Lists, ListsBuilder};
+use super::lists_file;
+use super::model::FactorModel;
+use super::origin::{Look, Origin, Told};
+use super::past::Past;
 use super::search::SearchTexts;
-use super::service::Artifacts;
+use super::service::{Artifacts, Service};
 use crate::codec::{CodecError, item_details, ranked};
 
 /// One release: the tracks, the lists of users and tracks, and the popular tracks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Library {
     /// The tracks.
     pub catalog: Catalog,
@@ -27,20 +35,51 @@ pub struct Library {
     pub similar: Lists,
     /// The most popular tracks with their scores, best first.
     pub top_popular: Vec<(u32, f32)>,
+    /// The factors of a model, where the service has one.
+    pub model: Option<FactorModel>,
+    /// What users listened to before, where the service has it.
+    pub past: Option<Past>,
     /// Tracks that no answer names.
     pub blocked: ItemSet,
     /// What searches look through.
     pub search_texts: SearchTexts,
+    /// The bytes that it was read from.
+    pub origin: Origin,
+    /// How the files looked then.
+    pub look: Look,
+    /// When it was read.
+    pub read_at: SystemTime,
 }
 
 impl Library {
-    /// Reads the four artifacts; blocks, and must not be called from a single-threaded async
-    /// runtime.
+    /// Reads the artifacts of a service; blocks, and must not be called from a single-threaded async
+    /// runtime. When a run replaces them meanwhile, they are read again.
     ///
     /// # Errors
     /// When one is missing, unreadable, or does not fit the others.
-    pub fn load(artifacts: &Artifacts) -> Result<Self, ServiceError> {
+    pub fn load(service: &Service) -> Result<Self, ServiceError> {
+        let artifacts = &service.artifacts;
         artifacts.check()?;
+        let mut look = Look::at(artifacts);
+        loop {
+            let library = Origin::of(artifacts).and_then(|origin| Self::read(service, origin, look.clone()));
+            let after = Look::at(artifacts);
+            if after == look {
+                if let Ok(Self { origin: Origin { told: Told::Other { manifest }, .. }, .. }) = &library {
+                    tracing::warn!("the artifacts are not those that `{}` names", manifest.display());
+                }
+                return library;
+            }
+            look = after;
+        }
+    }
+
+    /// Reads the artifacts that are known to be of this origin and to look like this.
+    ///
+    /// # Errors
+    /// When one is unreadable or does not fit the others.
+    pub fn read(service: &Service, origin: Origin, look: Look) -> Result<Self, ServiceError> {
+        let artifacts = &service.artifacts;
         let mut details = item_details::read(&artifacts.items)?;
         let track_ids = std::mem::take(&mut details.track_ids);
         let catalog = Catalog::new(track_ids).map_err(|track_id| CodecError::Value {
@@ -48,13 +87,19 @@ impl Library {
             column: "track_id".to_owned(),
             message: format!("track {track_id} occurs twice"),
         })?;
-        let lists = |path: &Path, is_left_out, key, track| {
-            if is_left_out { Ok(Lists::default()) } else { lists(path, key, track, &catalog) }
-        };
+        let cache = Cache { folder: service.lists_cache.as_deref(), origin: &origin };
         let Artifacts { without_recommendations, without_similar, without_top_popular, .. } = *artifacts;
-        let recommendations =
-            lists(&artifacts.recommendations, without_recommendations, "user_id", "track_id")?;
-        let similar = lists(&artifacts.similar, without_similar, "track_id", "similar_track_id")?;
+        let lists = |name, is_elsewhere, path: &Path, key, track| {
+            if is_elsewhere {
+                Ok(Lists::default())
+            } else {
+                cache.lists(name, || lists(path, key, track, &catalog))
+            }
+        };
+        let path = &artifacts.recommendations;
+        let recommendations = lists("recommendations", without_recommendations, path, "user_id", "track_id")?;
+        let path = &artifacts.similar;
+        let similar = lists("similar", without_similar, path, "track_id", "similar_track_id")?;
         let path = &artifacts.top_popular;
         let read_popular = || {
             ranked::read_one(path, |block| {
@@ -66,8 +111,24 @@ impl Library {
         let top_popular =
             if without_top_popular { Vec::new() } else { read_popular()?.map_err(mismatch(path))? };
         let details = Details::new(details, catalog.len());
-        let (blocked, search_texts) = Default::default();
-        Ok(Self { catalog, details, recommendations, similar, top_popular, blocked, search_texts })
+        let model = artifacts.model.as_ref().map(|model| FactorModel::read(model, &artifacts.items));
+        let model = model.transpose()?;
+        let past = artifacts.history.as_ref();
+        let past = past.map(|history| Past::read(history, &artifacts.users, catalog.len())).transpose()?;
+        Ok(Self {
+            catalog,
+            details,
+            recommendations,
+            similar,
+            top_popular,
+            model,
+            past,
+            blocked: ItemSet::default(),
+            search_texts: SearchTexts::default(),
+            origin,
+            look,
+            read_at: SystemTime::now(),
+        })
     }
 
     /// The same, with tracks that no answer may name; ids that are not in the catalogue are no matter.
@@ -75,6 +136,11 @@ impl Library {
     pub fn blocking(mut self, track_ids: &[i64]) -> Self {
         self.blocked = track_ids.iter().filter_map(|&id| self.catalog.item(id)).collect();
         self
+    }
+
+    /// The tracks similar to one.
+    pub fn similar_to(&self, item: u32) -> List<'_> {
+        self.similar.list(self.catalog.track_id(item)).unwrap_or_default()
     }
 
     /// The items of a list, with its source.
@@ -88,8 +154,54 @@ impl Library {
     }
 }
 
+/// Where lists that were read from Parquet before are mapped from.
+struct Cache<'a> {
+    folder: Option<&'a Path>,
+    origin: &'a Origin,
+}
+
+impl Cache<'_> {
+    /// The lists of an artifact, read when they are not there yet.
+    fn lists(
+        &self,
+        artifact: &str,
+        read: impl FnOnce() -> Result<Lists, ServiceError>,
+    ) -> Result<Lists, ServiceError> {
+        let Some(folder) = self.folder else { return read() };
+        let made_from = self.origin.of_lists(artifact);
+        let name = file_name(artifact, made_from);
+        let path = folder.join(&name);
+        if let Some(lists) = lists_file::open(&path, made_from) {
+            return Ok(lists);
+        }
+        let lists = read()?;
+        if let Err(error) = lists_file::write(&path, &lists, made_from) {
+            tracing::warn!("the lists stay in memory, `{}` cannot be written: {error}", path.display());
+            return Ok(lists);
+        }
+        remove_others(folder, artifact, &name);
+        Ok(lists_file::open(&path, made_from).unwrap_or(lists))
+    }
+}
+
+fn file_name(artifact: &str, made_from: Hash) -> String {
+    format!("{artifact}-{}.lists", &made_from.to_hex()[..16])
+}
+
+/// Lists of earlier releases; what is still mapped stays on the disk until it is not.
+fn remove_others(folder: &Path, artifact: &str, name: &str) {
+    for file in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let found = file.file_name();
+        let found = found.to_string_lossy();
+        if found.starts_with(&format!("{artifact}-")) && found.ends_with(".lists") && found != name {
+            // It is disposable: the next release tries again.
+            let _ = fs::remove_file(file.path());
+        }
+    }
+}
+
 fn lists(path: &Path, key: &str, track: &str, catalog: &Catalog) -> Result<Lists, ServiceError> {
-    let mut builder = ListsBuilder::default();
+    let mut builder = ListsBuilder::with_capacity(ranked::n_rows(path)?);
     ranked::read(path, key, track, |block| builder.push(block, catalog).map_err(mismatch(path)))?;
     builder.finish().map_err(mismatch(path))
 }

@@ -34,8 +34,7 @@ pub struct LocalAnswer {
 /// # Panics
 /// When called from inside an async runtime.
 pub fn answer(service: &Service, method: Method, uri: &str) -> Result<LocalAnswer, ServiceError> {
-    service.artifacts.check()?;
-    let library = Library::load(&service.artifacts)?;
+    let library = Library::load(service)?;
     let nowhere = tempfile::tempdir().map_err(ServiceError::Stopped)?;
     let keep = service.events.keep_per_user.get();
     let empty = || EventStore::open(&nowhere.path().join("events.sqlite"), keep);

@@ -48,6 +48,14 @@ impl Parameters {
         self.value(field).map_or(Ok(false), |found| parse(field, found, "true or false"))
     }
 
+    /// A switch that is on when the request does not say.
+    ///
+    /// # Errors
+    /// When it is neither `true` nor `false`.
+    pub fn flag_unless_off(&self, field: &'static str) -> Result<bool, ApiError> {
+        self.value(field).map_or(Ok(true), |found| parse(field, found, "true or false"))
+    }
+
     /// A number from 1 up, or nothing when the request does not say.
     ///
     /// # Errors

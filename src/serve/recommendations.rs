@@ -3,16 +3,17 @@
 use axum::extract::State as Extract;
 use axum::response::Response;
 
-use super::answer::Answer;
+use super::answer::{Answer, AnswerShape};
 use super::ask::Ask;
 use super::blend::{Case, Pick, Source, blend};
 use super::catalog::ItemSet;
 use super::error::ApiError;
 use super::library::Library;
-use super::online::similar_to_events;
+use super::online::{self, Listened, listened};
 use super::openapi::{Operation, Routes, USER_ID};
 use super::parameters::Parameters;
 use super::peers::sources::Gathered;
+use super::reason::Grounds;
 use super::service::Blending;
 use super::state::State;
 use super::variants::Assigned;
@@ -57,7 +58,7 @@ fn of_user(summary: &'static str, about: &'static str) -> Operation {
     Operation::new(summary, about)
         .takes(&[&USER_ID])
         .lists_tracks()
-        .answers::<Answer<'_>>("The list, and what it was made of.")
+        .answers::<AnswerShape<'_>>("The list, and what it was made of.")
 }
 
 /// `POST /recommendations?user_id&k` and `GET /recommendations/{user_id}/{k}`: the four cases.
@@ -70,8 +71,8 @@ async fn final_list(Extract(state): Extract<State>, parameters: Parameters) -> R
     let (user_id, ask) = (parameters.id("user_id")?, Ask::new(&parameters, library, state.max_k())?);
     let Assigned { name, blending } = state.variant(user_id);
     let sources = &state.process().sources;
-    let gathered = sources.gather(&state, library, user_id, blending.online_events.get()).await;
-    let history = History::of(&gathered, library);
+    let gathered = sources.gather(&state, library, user_id, blending).await;
+    let history = History::of(&gathered, library, blending);
     let allows = |pick: &Pick| {
         ask.allows(library, pick.item) && !(blending.exclude_seen && history.seen.contains(&pick.item))
     };
@@ -80,14 +81,15 @@ async fn final_list(Extract(state): Extract<State>, parameters: Parameters) -> R
     let mut offline = library.picks(list, Source::Personal).filter(allows).peekable();
     let mut online = history.similar(library, blending, &ask).into_iter().peekable();
     let case = Case::of(online.peek().is_some(), offline.peek().is_some());
-    let seed = user_id.cast_unsigned() ^ (history.track_ids.len() as u64).rotate_left(32);
+    let seed = user_id.cast_unsigned() ^ (history.n_events as u64).rotate_left(32);
     let blended = blend(&mut online, &mut offline, blending, seed);
     let picks = ask.cut(library, blended.chain(library.popular().filter(allows)));
     state.count(case);
     if case != Case::Default && picks.last().is_some_and(|pick| pick.source == Source::Popular) {
         state.process().filled();
     }
-    Ok(Answer::new(library, &ask, &picks, case)
+    let grounds = history.grounds(user_id, blending);
+    Ok(Answer::new(library, &ask, &picks, case, &grounds)
         .for_user(user_id, name)
         .without(&gathered.degraded)
         .give(state.impressions()))
@@ -100,14 +102,21 @@ async fn final_list(Extract(state): Extract<State>, parameters: Parameters) -> R
 async fn offline(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, ApiError> {
     let library = &*state.library();
     let (user_id, ask) = (parameters.id("user_id")?, Ask::new(&parameters, library, state.max_k())?);
+    let Assigned { name, blending } = state.variant(user_id);
     let (picks, case) = match library.recommendations.list(user_id) {
         Some(list) => (ask.cut(library, library.picks(list, Source::Personal)), Case::Personal),
         None => (ask.cut(library, library.popular()), Case::Default),
     };
     state.count(case);
-    Ok(Answer::new(library, &ask, &picks, case)
-        .for_user(user_id, state.variant(user_id).name)
-        .give(state.impressions()))
+    let sources = &state.process().sources;
+    let gathered = if ask.explain {
+        sources.with_similar(&state, library, user_id, blending).await
+    } else {
+        Gathered::default()
+    };
+    let history = History::of(&gathered, library, blending);
+    let grounds = history.grounds(user_id, blending);
+    Ok(Answer::new(library, &ask, &picks, case, &grounds).for_user(user_id, name).give(state.impressions()))
 }
 
 /// `POST /recommendations_online?user_id&k`: similar to the user's last events.
@@ -119,11 +128,12 @@ async fn online(Extract(state): Extract<State>, parameters: Parameters) -> Resul
     let (user_id, ask) = (parameters.id("user_id")?, Ask::new(&parameters, library, state.max_k())?);
     let Assigned { name, blending } = state.variant(user_id);
     let sources = &state.process().sources;
-    let gathered = sources.with_similar(&state, library, user_id, blending.online_events.get()).await;
-    let similar = History::of(&gathered, library).similar(library, blending, &ask);
-    let picks = ask.cut(library, similar.into_iter());
+    let gathered = sources.with_similar(&state, library, user_id, blending).await;
+    let history = History::of(&gathered, library, blending);
+    let picks = ask.cut(library, history.similar(library, blending, &ask).into_iter());
     state.count(Case::Similar);
-    Ok(Answer::new(library, &ask, &picks, Case::Similar)
+    let grounds = history.grounds(user_id, blending);
+    Ok(Answer::new(library, &ask, &picks, Case::Similar, &grounds)
         .for_user(user_id, name)
         .without(&gathered.degraded)
         .give(state.impressions()))
@@ -132,22 +142,33 @@ async fn online(Extract(state): Extract<State>, parameters: Parameters) -> Resul
 /// What a user listened to, as a release knows it.
 struct History<'a> {
     gathered: &'a Gathered,
-    /// Newest first.
-    track_ids: Vec<i64>,
+    n_events: usize,
     seen: ItemSet,
+    /// What online recommendations start from.
+    last: Vec<Listened>,
 }
 
 impl<'a> History<'a> {
-    fn of(gathered: &'a Gathered, library: &Library) -> Self {
+    fn of(gathered: &'a Gathered, library: &Library, blending: &Blending) -> Self {
         let track_ids: Vec<i64> = gathered.history.iter().map(|event| event.track_id).collect();
         let seen = track_ids.iter().filter_map(|&track_id| library.catalog.item(track_id)).collect();
-        Self { gathered, track_ids, seen }
+        let last = listened(library, &track_ids, blending);
+        Self { gathered, n_events: track_ids.len(), seen, last }
     }
 
     /// What a user listened to is never similar to itself in a way that helps: it is always left out.
     fn similar(&self, library: &Library, blending: &Blending, ask: &Ask) -> Vec<Pick> {
         let allows = |item| ask.allows(library, item) && !self.seen.contains(&item);
-        let list = |track_id| self.gathered.similar(library, track_id);
-        similar_to_events(list, &self.track_ids, blending, allows, ask.n_needed())
+        online::recommend(library, self.gathered, &self.last, blending.online, allows, ask.n_needed())
+    }
+
+    fn grounds(&self, user_id: i64, blending: &Blending) -> Grounds<'_> {
+        Grounds {
+            gathered: Some(self.gathered),
+            listened: &self.last,
+            online: blending.online,
+            user_id: Some(user_id),
+            track: None,
+        }
     }
 }

@@ -52,6 +52,11 @@ pub struct Service {
     pub events: Events,
     /// Where it is written down what users were shown.
     pub impressions: Impressions,
+    /// When it is looked for a new release.
+    pub reload: Reload,
+    /// A folder for lists as they lie in memory, so that the next start maps them and reads no Parquet;
+    /// null keeps none.
+    pub lists_cache: Option<PathBuf>,
     /// How much at once, how long, and how large.
     pub limits: Limits,
     /// Which environment variables hold the keys that clients must show.
@@ -82,6 +87,8 @@ impl Default for Service {
             events: Events::default(),
             impressions: Impressions::default(),
             project: Project::default(),
+            reload: Reload::default(),
+            lists_cache: Some("services/state/lists".into()),
             limits: Limits::default(),
             keys: Keys::default(),
             cors_origins: Vec::new(),
@@ -102,6 +109,13 @@ pub struct Artifacts {
     pub top_popular: PathBuf,
     /// The tracks, from `preprocess`.
     pub items: PathBuf,
+    /// The factors of `als`, for `online: fold_in` and for reasons; null does without.
+    pub model: Option<PathBuf>,
+    /// What the model was fitted on, `split.history_matrix`: with it, reasons name tracks from before the
+    /// release; null does without.
+    pub history: Option<PathBuf>,
+    /// The users behind its rows, from `preprocess`; read with `history` only.
+    pub users: PathBuf,
     /// Another process answers from `recommendations`.
     #[serde(skip)]
     pub without_recommendations: bool,
@@ -116,10 +130,13 @@ pub struct Artifacts {
 impl Default for Artifacts {
     fn default() -> Self {
         Self {
-            recommendations: "artifacts/rank/recommendations.parquet".into(),
+            recommendations: "artifacts/rerank/recommendations.parquet".into(),
             similar: "artifacts/similar/similar.parquet".into(),
             top_popular: "artifacts/popularity/top_popular.parquet".into(),
             items: "artifacts/preprocess/items.parquet".into(),
+            model: None,
+            history: None,
+            users: "artifacts/preprocess/users.parquet".into(),
             without_recommendations: false,
             without_similar: false,
             without_top_popular: false,
@@ -133,16 +150,31 @@ impl Artifacts {
     /// # Errors
     /// Names the first that is not.
     pub fn check(&self) -> Result<(), ServiceError> {
-        let files = [
-            ("recommendations", &self.recommendations, !self.without_recommendations),
-            ("similar", &self.similar, !self.without_similar),
-            ("top_popular", &self.top_popular, !self.without_top_popular),
-            ("items", &self.items, true),
-        ];
-        match files.into_iter().find(|(_, path, is_needed)| *is_needed && !path.exists()) {
-            Some((artifact, path, _)) => Err(ServiceError::MissingArtifact { artifact, path: path.clone() }),
+        match self.files().into_iter().find(|(_, path)| !path.exists()) {
+            Some((artifact, path)) => Err(ServiceError::MissingArtifact { artifact, path: path.to_owned() }),
             None => Ok(()),
         }
+    }
+
+    /// The files by their keys, without those that other processes answer from.
+    pub fn files(&self) -> Vec<(&'static str, &Path)> {
+        let mut files = vec![
+            ("recommendations", self.recommendations.as_path()),
+            ("similar", &self.similar),
+            ("top_popular", &self.top_popular),
+            ("items", &self.items),
+        ];
+        let elsewhere = [
+            ("recommendations", self.without_recommendations),
+            ("similar", self.without_similar),
+            ("top_popular", self.without_top_popular),
+        ];
+        files.retain(|(name, _)| !elsewhere.contains(&(name, true)));
+        files.extend(self.model.as_deref().map(|model| ("model", model)));
+        files.extend(
+            self.history.iter().flat_map(|history| [("history", history.as_path()), ("users", &self.users)]),
+        );
+        files
     }
 }
 
@@ -161,6 +193,8 @@ pub struct Blending {
     pub seed: u64,
     /// Leave out the tracks of the user's own events.
     pub exclude_seen: bool,
+    /// How online recommendations are made.
+    pub online: Online,
     /// How many of the user's last events online recommendations start from.
     #[serde(deserialize_with = "count")]
     pub online_events: NonZeroUsize,
@@ -177,6 +211,7 @@ impl Default for Blending {
             probability: 0.5,
             seed: 42,
             exclude_seen: true,
+            online: Online::Similar,
             online_events: NonZeroUsize::new(10).expect("10 is not 0"),
             recency_decay: 0.9,
         }
@@ -201,6 +236,17 @@ pub enum First {
     Online,
     /// The precomputed list.
     Offline,
+}
+
+/// How online recommendations are made of a user's last events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Online {
+    /// By the precomputed similar tracks of each.
+    #[default]
+    Similar,
+    /// By the user's vector, solved from them with the factors of `artifacts: model`.
+    FoldIn,
 }
 
 /// Where events are kept.
@@ -242,6 +288,20 @@ pub struct Impressions {
     pub path: Option<PathBuf>,
 }
 
+/// When it is looked for a new release.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reload {
+    /// Seconds between two looks at the artifacts; 0 stays with the release that was there at the start.
+    pub every_seconds: u32,
+}
+
+impl Default for Reload {
+    fn default() -> Self {
+        Self { every_seconds: 5 }
+    }
+}
+
 /// What becomes of an event with a track that is not in the items table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -253,6 +313,19 @@ pub enum UnknownTracks {
 }
 
 impl Service {
+    /// Checks that each artifact is there, and that there is one for everything that is asked for.
+    ///
+    /// # Errors
+    /// Names the first that is missing.
+    pub fn check(&self) -> Result<(), ServiceError> {
+        let of_variants = self.variants.iter().filter_map(|variant| variant.blending.online);
+        let mut online = of_variants.chain([self.blending.online]);
+        if self.artifacts.model.is_none() && online.any(|online| online == Online::FoldIn) {
+            return Err(ServiceError::NoModel);
+        }
+        self.artifacts.check()
+    }
+
     /// Reads a service file.
     ///
     /// # Errors
@@ -266,10 +339,12 @@ impl Service {
     /// Takes paths that are relative as starting at `root`.
     #[must_use]
     pub fn under(mut self, root: &Path) -> Self {
-        let Artifacts { recommendations, similar, top_popular, items, .. } = &mut self.artifacts;
+        let Artifacts { recommendations, similar, top_popular, items, model, history, users, .. } =
+            &mut self.artifacts;
         let project = [&mut self.project.evaluation, &mut self.project.pictures];
-        let files = [recommendations, similar, top_popular, items, &mut self.events.path];
-        for path in files.into_iter().chain(project).chain(&mut self.impressions.path) {
+        let files = [recommendations, similar, top_popular, items, users, &mut self.events.path];
+        let optional = [model, history, &mut self.impressions.path, &mut self.lists_cache];
+        for path in files.into_iter().chain(project).chain(optional.into_iter().flatten()) {
             *path = root.join(&path);
         }
         self
@@ -359,10 +434,10 @@ mod tests {
                 "expected a number from 0 to 1, found 1.5",
             ),
             ("blending:\n  mode: fair\n", "line 2, column 9", "probability"),
-            ("variants:\n- { name: a, share: 1.5 }\n", "line 2, column 20", "from 0 to 1, found 1.5"),
+            ("variants:\n- { name: a, share: 1.5 }\n", "line 2, column 21", "from 0 to 1, found 1.5"),
             (
                 "variants:\n- { name: a, share: 0.5, blending: { k: 1 } }\n",
-                "line 2, column 37",
+                "line 2, column 38",
                 "probability",
             ),
             (

@@ -3,12 +3,13 @@
 use axum::extract::State as Extract;
 use axum::response::Response;
 
-use super::answer::Answer;
+use super::answer::{Answer, AnswerShape};
 use super::ask::Ask;
 use super::blend::{Case, Source};
 use super::error::ApiError;
 use super::openapi::{Operation, Routes, TRACK_ID};
 use super::parameters::Parameters;
+use super::reason::Grounds;
 use super::state::State;
 
 /// The routes of this resource.
@@ -16,7 +17,7 @@ pub fn routes() -> Routes {
     let operation = Operation::new("The tracks most similar to a track", "Empty when nothing is similar.")
         .takes(&[&TRACK_ID])
         .lists_tracks()
-        .answers::<Answer<'_>>("The list.")
+        .answers::<AnswerShape<'_>>("The list.")
         .fails(ApiError::UnknownTrack { track_id: 7 });
     Routes::tagged("tracks")
         .post("/similar_tracks", similar, &operation)
@@ -31,10 +32,11 @@ pub fn routes() -> Routes {
 async fn similar(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, ApiError> {
     let library = &*state.library();
     let (track_id, ask) = (parameters.id("track_id")?, Ask::new(&parameters, library, state.max_k())?);
-    if library.catalog.item(track_id).is_none() {
-        return Err(ApiError::UnknownTrack { track_id });
-    }
+    let track = Some(library.catalog.item(track_id).ok_or(ApiError::UnknownTrack { track_id })?);
     let list = library.similar.list(track_id).unwrap_or_default();
     let picks = ask.cut(library, library.picks(list, Source::Similar));
-    Ok(Answer::new(library, &ask, &picks, Case::Similar).for_track(track_id).give(state.impressions()))
+    let grounds = Grounds { track, ..Grounds::default() };
+    Ok(Answer::new(library, &ask, &picks, Case::Similar, &grounds)
+        .for_track(track_id)
+        .give(state.impressions()))
 }

@@ -23,6 +23,7 @@ use super::layout::{Member, Resource};
 use super::library::Library;
 use super::metrics::Metrics;
 use super::peers::sources;
+use super::reload::Watch;
 use super::router_of;
 use super::service::{self, Service};
 use super::state::State;
@@ -58,7 +59,7 @@ pub fn start(
     started: impl FnOnce(&Started),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServiceError> {
-    service.artifacts.check()?;
+    service.check()?;
     let metrics = Arc::new(Metrics::default());
     let members = service.members();
     let mut listeners = Vec::new();
@@ -101,6 +102,9 @@ async fn run(
         for (front, member) in fronts.iter().zip(members) {
             front.open(router_of(state.clone(), &member.answers));
         }
+        let period = Duration::from_secs(service.reload.every_seconds.into());
+        let watch = (!period.is_zero()).then(|| Watch::start(state.clone(), period));
+        let _watch = watch.transpose().map_err(ServiceError::Stopped)?;
         let library = state.library();
         started(&Started {
             address: addresses[0],
@@ -138,7 +142,7 @@ fn load_beside(
 }
 
 fn load(service: Service, metrics: Arc<Metrics>) -> Result<State, ServiceError> {
-    let library = Library::load(&service.artifacts)?;
+    let library = Library::load(&service)?;
     let events = events(&service)?;
     let impressions = Impressions::open(service.impressions.path.as_deref())?;
     Ok(State::counted(service, library, events, impressions, metrics))

@@ -27,6 +27,8 @@ struct Shared {
     impressions: Impressions,
     variants: Variants,
     given: [AtomicU64; Case::ALL.len()],
+    taken_up: AtomicU64,
+    refused: AtomicU64,
 }
 
 impl State {
@@ -59,6 +61,8 @@ impl State {
             impressions,
             variants,
             given: Default::default(),
+            taken_up: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
         }))
     }
 
@@ -76,6 +80,17 @@ impl State {
     /// Answers further requests from another release; the old one goes with the last request on it.
     pub fn publish(&self, library: Library) {
         self.0.library.store(Arc::new(library.blocking(&self.0.service.blocked_tracks)));
+        self.0.taken_up.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a release that is not served, because it is broken.
+    pub fn refuse(&self) {
+        self.0.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many releases were taken up since the start, and how many were refused.
+    pub fn releases(&self) -> (u64, u64) {
+        (self.0.taken_up.load(Ordering::Relaxed), self.0.refused.load(Ordering::Relaxed))
     }
 
     /// The events.

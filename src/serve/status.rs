@@ -118,6 +118,12 @@ async fn metrics(Extract(state): Extract<State>) -> Response {
     for case in Case::ALL {
         page.sample(&[("source", case.name())], state.given(case));
     }
+    let (taken_up, refused) = state.releases();
+    page.family("recsys_reloads_total", "counter", "New releases since the start, by what became of them.");
+    page.sample(&[("result", "taken_up")], taken_up);
+    page.sample(&[("result", "refused")], refused);
+    let age = state.library().read_at.elapsed().unwrap_or_default();
+    page.one("recsys_release_age_seconds", "gauge", "Since the release was read.", age.as_secs_f64());
     state.process().write(&mut page);
     state.process().sources.write(state.events().peer(), &mut page);
     state.events().write(&mut page);

@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use super::service::{Blending, First, Mode, Service, count, share};
+use super::service::{Blending, First, Mode, Online, Service, count, share};
 
 const REST: &str = "default";
 /// What the sum of the shares may be over 1 for their being rounded.
@@ -39,6 +39,7 @@ pub struct BlendingChange {
     pub probability: Option<f64>,
     pub seed: Option<u64>,
     pub exclude_seen: Option<bool>,
+    pub online: Option<Online>,
     #[serde(deserialize_with = "some_count")]
     pub online_events: Option<NonZeroUsize>,
     #[serde(deserialize_with = "some_share")]
@@ -53,6 +54,7 @@ impl BlendingChange {
             probability: self.probability.unwrap_or(base.probability),
             seed: self.seed.unwrap_or(base.seed),
             exclude_seen: self.exclude_seen.unwrap_or(base.exclude_seen),
+            online: self.online.unwrap_or(base.online),
             online_events: self.online_events.unwrap_or(base.online_events),
             recency_decay: self.recency_decay.unwrap_or(base.recency_decay),
         }
@@ -173,7 +175,7 @@ mod tests {
     #[test]
     fn a_user_stays_where_they_are_for_ever_and_another_salt_deals_anew() {
         let places = [i64::MIN, -1, 0, 1, i64::MAX].map(|user_id| (place("recsys", user_id) * 1e6) as u32);
-        assert_eq!(places, [0, 0, 0, 0, 0]);
+        assert_eq!(places, [596_009, 952_633, 245_377, 279_220, 692_358]);
         assert_ne!(place("recsys", 1), place("other", 1));
         assert_ne!(place("recsys", 1), place("recsys", -1));
     }

@@ -17,7 +17,7 @@ use crate::workflow::kind::{Context, InputPort, OutputPort, Step, StepError};
 
 impl Step for Als {
     const KIND: &'static str = "als";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
     const SUMMARY: &'static str =
         "Learns factors of users and items from implicit feedback by alternating least squares";
     const EXAMPLE: &'static str = "\

@@ -19,6 +19,7 @@ use crate::codec::lists::Ids;
 use crate::codec::{CodecError, catalog, feedback, json, lists, npz, table};
 use crate::eval::compare::{Comparison, choose_baseline};
 use crate::eval::feedback::OnlineReport;
+use crate::eval::pareto;
 use crate::eval::table::render;
 use crate::eval::{Evaluation, Evaluator, ItemsCounted, Metric, Protocol, SeenItems, UsersCounted};
 use crate::workflow::fault::did_you_mean;
@@ -84,7 +85,7 @@ pub struct UnknownBaseline {
 
 impl Step for Evaluate {
     const KIND: &'static str = "evaluate";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const SUMMARY: &'static str = "Measures lists on the test period and compares models with a baseline";
     const EXAMPLE: &'static str = "\
 evaluate:
@@ -161,8 +162,9 @@ evaluate:
                 ctx.metric(format!("{name}.{metric}"), value.value);
             }
         }
-        let online = comparison.online.as_ref().map(|online| format!("\n\n{}", online.render()));
-        ctx.summary(render(&comparison) + &online.unwrap_or_default());
+        let online = comparison.online.as_ref().map(OnlineReport::render);
+        let parts = [Some(render(&comparison)), pareto::render(&comparison), online];
+        ctx.summary(parts.into_iter().flatten().collect::<Vec<_>>().join("\n\n"));
         json::write(ctx.output("report"), &comparison)?;
         write_table(ctx.output("comparison"), &comparison)?;
         Ok(())

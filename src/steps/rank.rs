@@ -25,7 +25,7 @@ use super::data_type::{
 use crate::charts::bars::{Labels, bars};
 use crate::codec::table_writer::TableWriter;
 use crate::codec::{catboost_json, json, png, table};
-use crate::models::boosting::{BoostedTrees, Boosting, BootstrapType, Iteration, Loss};
+use crate::models::boosting::{BoostedTrees, Boosting, BootstrapType, Iteration, Loss, Scorer};
 use crate::ranking::features::{FeatureGroup, FeatureSet};
 use crate::ranking::ranker::{Ranker, TrainingReport, rank};
 use crate::ranking::training::{Sampler, TrainingSet};
@@ -156,7 +156,7 @@ impl Default for Rank {
 
 impl Step for Rank {
     const KIND: &'static str = "rank";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const SUMMARY: &'static str = "Re-orders the candidates of several models by gradient-boosted trees";
     const EXAMPLE: &'static str = "\
 rank:
@@ -223,8 +223,7 @@ rank:
                 training.positives()
             ));
         }
-        let (model, report) = self.train(ctx, &set, &training)?;
-        drop(training);
+        let (model, report) = self.train(ctx, &set, training)?;
         self.save_model(ctx, &model, &report)?;
         self.recommend(ctx, &tables, &set, &model)
     }
@@ -294,7 +293,7 @@ impl Rank {
         &self,
         ctx: &Context<'_>,
         set: &FeatureSet,
-        training: &TrainingSet,
+        training: TrainingSet,
     ) -> Result<(BoostedTrees, TrainingReport), StepError> {
         let on_iteration = |iteration: Iteration| {
             let note = match iteration.validation_loss {
@@ -336,6 +335,9 @@ impl Rank {
             ctx.metric("validation_loss", validation.loss);
             ctx.metric("validation_auc", validation.auc);
             ctx.metric("validation_ndcg@10", validation.ndcg_at_10);
+            if let Some(verdict) = validation.verdict.as_ref().filter(|verdict| !verdict.beats) {
+                ctx.warn(verdict.words.clone());
+            }
         }
         catboost_json::write(ctx.output("model"), model)?;
         if let Some(path) = ctx.requested_output("cbm") {
@@ -371,11 +373,13 @@ impl Rank {
         let path = ctx.output("recommendations");
         let sorted = ctx.work_dir().join("recommendations.parquet");
         let in_order = tables.user_ids_rise();
+        let scorer = Scorer::new(model);
         let mut writer: Option<TableWriter> = None;
         for users in tables.blocks() {
             ctx.check_cancelled()?;
             let block = period.block(tables, &users)?;
-            let lists = rank(model, set, period.past(tables), &block, self.n).map_err(RankingError::from)?;
+            let lists =
+                rank(&scorer, set, period.past(tables), &block, self.n).map_err(RankingError::from)?;
             let rows = tables.with_external_ids(lists).map_err(RankingError::from)?;
             let writer = match &mut writer {
                 Some(writer) => writer,

@@ -44,6 +44,8 @@ serve:
         InputPort::new("similar", &[data_type::SIMILAR], "for online recommendations and similar tracks"),
         InputPort::new("top_popular", &[data_type::TOP_POPULAR], "for new users and short lists"),
         InputPort::new("items", &[data_type::ITEMS], "the tracks"),
+        InputPort::new("model", &[data_type::FACTORS], "factors of `als`, for fold-in and reasons")
+            .optional(),
     ];
     const OUTPUTS: &'static [OutputPort] = &[];
     const SERVICE: bool = true;
@@ -59,6 +61,9 @@ serve:
         service.artifacts.similar = ctx.input("similar").to_owned();
         service.artifacts.top_popular = ctx.input("top_popular").to_owned();
         service.artifacts.items = ctx.input("items").to_owned();
+        service.artifacts.model = ctx.optional_input("model").map(ToOwned::to_owned);
+        // Its inputs are those of this run for good.
+        service.reload.every_seconds = 0;
 
         let cancelled = async {
             while !ctx.is_cancelled() {

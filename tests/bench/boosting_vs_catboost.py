@@ -82,7 +82,7 @@ def lightgbm(data, rate, options):
             for side in ("train", "test")}
     n_numbers = len(data["train_numbers"])
     parameters = dict(objective="binary" if options.loss == "Logloss" else "lambdarank", learning_rate=rate,
-                      num_leaves=2**options.depth - 1, num_threads=options.threads, min_data_in_leaf=50, verbose=-1,
+                      num_leaves=31, num_threads=options.threads, min_data_in_leaf=200, verbose=-1,
                       seed=options.seed, deterministic=True, force_row_wise=True)
     with Clock() as training:
         train = lightgbm.Dataset(rows["train"], data["train_labels"], group=data["train_groups"], params=parameters,

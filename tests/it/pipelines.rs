@@ -35,7 +35,7 @@ fn the_demo_runs_once_then_not_at_all_then_only_what_changed() {
     let project = project();
     let demo = ["pipelines/demo.yaml", "--var", "interactions=60000"];
     let first = project.run(&demo);
-    assert_eq!(first.ran().len(), 14);
+    assert_eq!(first.ran().len(), 15);
     first.says("NDCG@10").says("ranked").says("vs popularity");
     for artifact in [
         "split/train_matrix.npz",
@@ -43,6 +43,7 @@ fn the_demo_runs_once_then_not_at_all_then_only_what_changed() {
         "als/als_model.npz",
         "similar/similar.parquet",
         "rank/recommendations.parquet",
+        "rerank/recommendations.parquet",
         "rank/feature_importances.parquet",
         "rank/feature_importances.png",
         "rank/catboost_ranker.json",
@@ -53,15 +54,19 @@ fn the_demo_runs_once_then_not_at_all_then_only_what_changed() {
     let popularity = metric(&project, "popularity", "ndcg@10");
     assert!(metric(&project, "als", "ndcg@10") > popularity);
     assert!(metric(&project, "ranked", "ndcg@10") > popularity);
+    assert_eq!(metric(&project, "reranked", "diversity@10"), 1.0, "one version of a track in a list");
+    for quality in ["intra_list_diversity@10", "novelty@10"] {
+        assert!(metric(&project, "reranked", quality) > metric(&project, "ranked", quality), "{quality}");
+    }
 
     let second = project.run(&demo);
     assert!(second.ran().is_empty());
-    second.says("nothing to do: 14 steps are up to date");
+    second.says("nothing to do: 15 steps are up to date");
 
     let changed = project.run(&[&demo[..], &["--set", "als.factors=16"]].concat());
     let mut ran = changed.ran();
     ran.sort_unstable();
-    assert_eq!(ran, ["als", "evaluate", "rank", "similar"]);
+    assert_eq!(ran, ["als", "evaluate", "rank", "rerank", "similar"]);
     changed.says("[als] started: factors: 64 → 16");
 
     let from =

@@ -52,8 +52,10 @@ impl Postgres {
 
     /// Starts it again.
     pub fn run(&self) {
-        let options =
-            format!("-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c shared_buffers=16MB", self.port);
+        let options = format!(
+            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c shared_buffers=16MB",
+            self.port
+        );
         let log = self.folder.path().join("data/log").display().to_string();
         self.command("pg_ctl", &["-D", &self.data(), "-l", &log, "-w", "-o", &options, "start"]);
     }

@@ -41,7 +41,8 @@ impl Replica {
         command.current_dir(project.folder.path()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let address = lines.find_map(|line| Some(line.split_once("http://")?.1.to_owned())).expect("it starts");
+        let address =
+            lines.find_map(|line| Some(line.split_once("http://")?.1.to_owned())).expect("it starts");
         Self { child, address: address.split_whitespace().next().unwrap().parse().unwrap() }
     }
 
@@ -96,7 +97,8 @@ fn write_until_killed(replica: &mut Replica, n: usize) -> (Vec<i64>, Vec<i64>) {
 }
 
 fn stored(replica: &Replica) -> Vec<i64> {
-    let of = |client| replica.events(client).as_array().unwrap().iter().map(|id| id.as_i64().unwrap()).collect();
+    let of =
+        |client| replica.events(client).as_array().unwrap().iter().map(|id| id.as_i64().unwrap()).collect();
     (0..8).flat_map(|client| -> Vec<i64> { of(client) }).collect()
 }
 
@@ -139,7 +141,11 @@ fn a_history_is_bounded_and_newest_first() {
     replica.kill();
     assert_eq!(Replica::start(&project, service, None).events(1), json!([105, 104, 103]));
     let wider = "port: 0\nevents: { keep_per_user: 4 }\n";
-    assert_eq!(Replica::start(&project, wider, None).events(1), json!([105, 104, 103, 102]), "the file keeps all");
+    assert_eq!(
+        Replica::start(&project, wider, None).events(1),
+        json!([105, 104, 103, 102]),
+        "the file keeps all"
+    );
 }
 
 #[test]
@@ -172,12 +178,16 @@ fn replicas_share_a_postgresql_and_nothing_is_lost() {
     let service = "port: 0\nevents: { keep_per_user: 1000 }\n";
     let [one, other] = [&here, &there].map(|project| Replica::start(project, service, Some(&database.url())));
     assert_eq!(one.call("POST /put?user_id=21&track_id=105&event_id=a").body["stored"], 1);
-    assert_eq!(other.call("POST /put?user_id=21&track_id=105&event_id=a").body["stored"], 0, "a retry elsewhere");
+    assert_eq!(
+        other.call("POST /put?user_id=21&track_id=105&event_id=a").body["stored"],
+        0,
+        "a retry elsewhere"
+    );
     assert_eq!(other.call("POST /put?user_id=21&track_id=104").body["stored"], 1);
     for replica in [&one, &other] {
         assert_eq!(replica.events(21), json!([104, 105]));
         let answer = replica.call("GET /recommendations/21/2").body;
-        assert_eq!((&answer["source"], &answer["recommendations"]), (&json!("similar"), &json!([106, 107])));
+        assert_eq!((&answer["source"], &answer["recommendations"]), (&json!("similar"), &json!([107, 106])));
     }
     assert!(!here.folder.path().join("services/state/events.sqlite").exists());
     drop((one, other));

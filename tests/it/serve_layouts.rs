@@ -69,23 +69,23 @@ fn what_is_wrong_with_a_layout_is_said_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("layout.yaml");
     for (services, place, message) in [
-        ("a: { port: 1, answers: [] }", "line 1, column 13", "`answers` of `a`"),
+        ("a: { port: 1, answers: [] }", "line 1, column 11", "`answers` of `a`"),
         ("a: { port: 1, answers: [finale] }", "line 1, column 37", "finale"),
         ("a: { port: 70000, answers: [events] }", "line 1, column 24", "expected a port from 0 to 65535"),
         ("a: { answers: [events] }", "line 1", "port"),
         (
             "a: { port: 1, answers: [events] }, b: { port: 1, answers: [similar] }",
-            "line 1, column 13",
+            "line 1, column 11",
             "found 1 for `a` and `b`",
         ),
         (
             "a: { port: 1, answers: [events] }, b: { port: 2, answers: [events] }",
-            "line 1, column 13",
+            "line 1, column 11",
             "one service to answer `events`, found `a` and `b`",
         ),
         (
             "a: { port: 1, answers: [online, similar] }",
-            "line 1, column 13",
+            "line 1, column 11",
             "a service that answers `events`, which `online` of `a` needs",
         ),
         (

@@ -93,6 +93,22 @@ async fn a_table_of_ids_alone_serves_without_names() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_can_do_without_items() {
+    let router = Project::new().router();
+    for (uri, n_items) in [
+        ("/top_popular/2", Some(2)),
+        ("/top_popular/2?items=true", Some(2)),
+        ("/top_popular/2?items=false", None),
+    ] {
+        let answer = ok(&router, "GET", uri).await;
+        assert_eq!(answer["recommendations"], json!([100, 101]), "{uri}");
+        assert_eq!(answer.get("items").map(|items| items.as_array().unwrap().len()), n_items, "{uri}");
+    }
+    let (status, body) = ask(&router, "GET", "/top_popular?items=no").await;
+    assert_eq!((status.as_u16(), &body["field"]), (422, &json!("items")));
+}
+
 async fn tracks(router: &Router, method: &str, uri: &str) -> Value {
     ok(router, method, uri).await["recommendations"].clone()
 }

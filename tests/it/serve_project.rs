@@ -68,7 +68,7 @@ impl Project {
     }
 
     pub fn router_and_state(&self) -> (Router, State) {
-        let library = Library::load(&self.service.artifacts).unwrap();
+        let library = Library::load(&self.service).unwrap();
         let events = EventStore::open(&self.service.events.path, 1000).unwrap();
         let impressions = Impressions::open(self.service.impressions.path.as_deref()).unwrap();
         let state = State::new(self.service.clone(), library, events, impressions);
@@ -77,7 +77,9 @@ impl Project {
 
     /// Why the service does not start.
     pub fn refusal(&self) -> ServiceError {
-        start(&self.service, |_| (), std::future::pending()).unwrap_err()
+        let start = || start(&self.service, |_| (), std::future::pending()).unwrap_err();
+        // A service brings its own runtime, and must not be started inside that of a test.
+        std::thread::scope(|scope| scope.spawn(start).join().unwrap())
     }
 }
 
@@ -189,6 +191,7 @@ fn items() -> PolarsResult<DataFrame> {
         |id: &i64| Series::new("".into(), artists(*id).into_iter().map(|one| one.1).collect::<Vec<String>>());
     let genre = |&id: &i64| (id != 109).then_some(if id % 2 == 0 { "Rock" } else { "Pop" });
     df!(
+        "item_idx" => (0u32..10).collect::<Vec<_>>(),
         "track_id" => &track_ids,
         "track_group_id" => track_ids.iter().map(|&id| if id == 105 { 100 } else { id }).collect::<Vec<i64>>(),
         "artist_ids" => track_ids.iter().map(ids).collect::<Vec<Series>>(),

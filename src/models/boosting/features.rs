@@ -89,6 +89,11 @@ impl Features {
         &self.columns
     }
 
+    /// The columns, each of which can go when it has been used.
+    pub fn into_columns(self) -> Vec<Feature> {
+        self.columns
+    }
+
     /// The rows that `keep` names, in its order.
     pub fn take(&self, keep: &[usize]) -> Self {
         let columns = self

@@ -20,6 +20,7 @@
 //! | [`score`], [`lookup`] | its scores |
 //! | [`fold`] | rows while trees are added |
 //! | [`exp`] | the exponential function |
+//! | [`average`](mod@average) | several models as one |
 //! | [`importance`] | how much each feature matters |
 //! | [`cityhash`] | how a category becomes a number |
 //!
@@ -28,6 +29,7 @@
 //! categorical features*, NeurIPS 2018, arXiv:1706.09516; J. H. Friedman: *Greedy function approximation: a
 //! gradient boosting machine*, Annals of Statistics 29 (2001).
 
+pub mod average;
 pub mod cityhash;
 pub mod ctr;
 mod exp;
@@ -54,6 +56,7 @@ use miette::Diagnostic;
 use rayon::prelude::*;
 use thiserror::Error;
 
+pub use average::average;
 pub use cityhash::category_hash;
 pub use ctr::{Ctr, CtrKind, CtrTable};
 pub use features::{CategoryNames, Feature, Features, Values};

@@ -257,9 +257,12 @@ fn one_class_is_refused_and_a_break_stops() {
 }
 
 #[test]
-fn constant_features_alone_leave_a_constant_model() {
+fn constant_and_empty_features_alone_leave_a_constant_model() {
     let train = Samples {
-        features: Features::new(vec![Feature::real("constant", vec![1.0; 4])]),
+        features: Features::new(vec![
+            Feature::real("constant", vec![1.0; 4]),
+            Feature::real("all missing", vec![f32::NAN; 4]),
+        ]),
         labels: vec![1.0, 0.0, 0.0, 0.0],
         groups: std::iter::once(0..4).collect(),
     };

@@ -153,7 +153,12 @@ async fn write(mut messages: mpsc::Receiver<Message>, link: Arc<Link>, timeout: 
 }
 
 /// Stores a message and what waits behind it; whether more is to come.
-async fn store(first: Message, messages: &mut mpsc::Receiver<Message>, link: &Link, timeout: Duration) -> bool {
+async fn store(
+    first: Message,
+    messages: &mut mpsc::Receiver<Message>,
+    link: &Link,
+    timeout: Duration,
+) -> bool {
     let mut open = true;
     let mut group = Vec::new();
     let waiting = std::iter::from_fn(|| messages.try_recv().ok());
@@ -208,10 +213,8 @@ async fn commit(group: &[Append], link: &Link) -> Result<Vec<Stored>, Refusal> {
             times.push(append.at_ms);
         }
     }
-    let rows = link
-        .client
-        .query(&link.statement, &[&user_ids, &event_ids, &requests, &track_ids, &times])
-        .await?;
+    let rows =
+        link.client.query(&link.statement, &[&user_ids, &event_ids, &requests, &track_ids, &times]).await?;
     let fresh: HashSet<(i64, String)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     let result = |(append, is_first): (&Append, &bool)| match repeats(append) {
         Some(id) if !is_first || !fresh.contains(&id) => Stored::Before,

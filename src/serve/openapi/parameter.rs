@@ -27,6 +27,8 @@ pub enum Shape {
     K,
     /// `true` or `false`; `false` when it is not given.
     Flag,
+    /// `true` or `false`; `true` when it is not given.
+    FlagOn,
     /// An integer from 1 up.
     Count,
     /// Ids separated by commas.
@@ -78,6 +80,7 @@ impl Shape {
                 json!({ "type": "integer", "minimum": 1, "maximum": max, "default": DEFAULT_K.min(max) })
             }
             Self::Flag => json!({ "type": "boolean", "default": false }),
+            Self::FlagOn => json!({ "type": "boolean", "default": true }),
             Self::Count => json!({ "type": "integer", "minimum": 1, "maximum": usize::MAX }),
             Self::Ids => json!({ "type": "array", "items": id, "maxItems": MAX_IDS }),
             Self::Texts => json!({ "type": "array", "items": { "type": "string" } }),
@@ -91,7 +94,7 @@ impl Shape {
         match self {
             Self::Id => Some(("an integer of 64 bits".to_owned(), "anna")),
             Self::K => Some((format!("an integer from 1 to {}", service.max_k), "0")),
-            Self::Flag => Some(("true or false".to_owned(), "yes")),
+            Self::Flag | Self::FlagOn => Some(("true or false".to_owned(), "yes")),
             Self::Count => Some(("an integer from 1 up".to_owned(), "0")),
             Self::Ids => Some(("integers of 64 bits, separated by commas".to_owned(), "1;2")),
             // A text in a path that names nothing is not found.

@@ -20,6 +20,13 @@ pub const NAMES: Parameter = Parameter::optional(
     "Say of each track what it is called, with artists, album and genre.",
 );
 
+const ITEMS: Parameter =
+    Parameter::optional("items", Shape::FlagOn, "Tell of each track its score and source, not only its id.");
+const EXPLAIN: Parameter = Parameter::optional(
+    "explain",
+    Shape::Flag,
+    "Say why each track is there: what it is similar to, what each past track adds to its score, or its rank.",
+);
 const EXCLUDE: Parameter = Parameter::optional("exclude", Shape::Ids, "Tracks that the list leaves out.");
 const INCLUDE: Parameter =
     Parameter::optional("include", Shape::Ids, "The only tracks that the list may name.");
@@ -37,10 +44,10 @@ const MAX_PER_TRACK_GROUP: Parameter = Parameter::optional(
 );
 
 /// What every route takes that lists tracks.
-const LIST: [&Parameter; 7] = [&K, &NAMES, &EXCLUDE, &INCLUDE, &GENRE, &MAX_PER_ARTIST, &MAX_PER_TRACK_GROUP];
+const LIST: [&Parameter; 9] = [&K, &ITEMS, &NAMES, &EXPLAIN, &EXCLUDE, &INCLUDE, &GENRE, &MAX_PER_ARTIST, &MAX_PER_TRACK_GROUP];
 
 impl Operation {
-    /// It lists tracks: it takes `k`, `names` and the filters.
+    /// It lists tracks: it takes `k`, `items`, `names`, `explain` and the filters.
     #[must_use]
     pub fn lists_tracks(self) -> Self {
         let error = ApiError::UnsupportedFilter { field: "max_per_artist", column: "artist_ids" };

@@ -15,7 +15,7 @@ use crate::serve::layout::Resource;
 use crate::serve::library::Library;
 use crate::serve::lists::List;
 use crate::serve::metrics::Page;
-use crate::serve::service::Service;
+use crate::serve::service::{Blending, Online, Service};
 use crate::serve::state::State;
 
 const LACKS: [Resource; 3] = [Resource::Offline, Resource::Similar, Resource::Events];
@@ -36,7 +36,7 @@ pub struct Gathered {
     /// What could not be had.
     pub degraded: Vec<&'static str>,
     offline: Option<Option<OwnedList>>,
-    similar: Option<HashMap<i64, OwnedList>>,
+    similar: Option<HashMap<u32, OwnedList>>,
 }
 
 impl Sources {
@@ -51,10 +51,15 @@ impl Sources {
         [&self.offline, &self.similar].into_iter().flatten().all(Peer::is_well)
     }
 
-    /// What final recommendations of a user are made from; `n_starts` is how many of the last tracks
-    /// similar ones are wanted of.
-    pub async fn gather(&self, state: &State, library: &Library, user_id: i64, n_starts: usize) -> Gathered {
-        let history = self.with_similar(state, library, user_id, n_starts);
+    /// What final recommendations of a user are made from.
+    pub async fn gather(
+        &self,
+        state: &State,
+        library: &Library,
+        user_id: i64,
+        blending: &Blending,
+    ) -> Gathered {
+        let history = self.with_similar(state, library, user_id, blending);
         let Some(peer) = &self.offline else { return history.await };
         let path = format!("/lists/offline/{user_id}");
         let (mut gathered, offline) = tokio::join!(history, peer.get::<Option<ListTable>>(&path));
@@ -74,7 +79,7 @@ impl Sources {
         state: &State,
         library: &Library,
         user_id: i64,
-        n_starts: usize,
+        blending: &Blending,
     ) -> Gathered {
         let mut gathered = Gathered::default();
         match state.events().recent(user_id, usize::MAX).await {
@@ -82,23 +87,27 @@ impl Sources {
             Err(_) => self.lacks(&mut gathered, Resource::Events),
         }
         let Some(peer) = &self.similar else { return gathered };
-        let mut starts: Vec<i64> = Vec::new();
-        for event in &gathered.history {
-            if starts.len() < n_starts && !starts.contains(&event.track_id) {
-                starts.push(event.track_id);
+        if blending.online == Online::FoldIn && library.model.is_some() {
+            return gathered;
+        }
+        let mut starts: Vec<(u32, i64)> = Vec::new();
+        for Event { track_id, .. } in &gathered.history {
+            let Some(item) = library.catalog.item(*track_id) else { continue };
+            if starts.len() < blending.online_events.get() && !starts.contains(&(item, *track_id)) {
+                starts.push((item, *track_id));
             }
         }
         if starts.is_empty() {
             gathered.similar = Some(HashMap::new());
             return gathered;
         }
-        let ids = starts.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+        let ids = starts.iter().map(|(_, track_id)| track_id.to_string()).collect::<Vec<_>>().join(",");
         let lists = peer.get::<Vec<ListTable>>(&format!("/lists/similar?track_id={ids}")).await;
         if lists.is_err() {
             self.lacks(&mut gathered, Resource::Similar);
         }
         let lists = lists.unwrap_or_default().into_iter().map(|list| list.known(library));
-        gathered.similar = Some(starts.into_iter().zip(lists).collect());
+        gathered.similar = Some(starts.into_iter().map(|(item, _)| item).zip(lists).collect());
         gathered
     }
 
@@ -130,10 +139,10 @@ impl Gathered {
     }
 
     /// The tracks similar to one of the history.
-    pub fn similar<'a>(&'a self, library: &'a Library, track_id: i64) -> Option<List<'a>> {
+    pub fn similar<'a>(&'a self, library: &'a Library, item: u32) -> List<'a> {
         match &self.similar {
-            None => library.similar.list(track_id),
-            Some(lists) => lists.get(&track_id).map(OwnedList::list),
+            None => library.similar_to(item),
+            Some(lists) => lists.get(&item).map(OwnedList::list).unwrap_or_default(),
         }
     }
 }

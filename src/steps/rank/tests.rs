@@ -123,8 +123,13 @@ fn context_with(folder: &Path, world: &World, models: &[&str]) -> Context<'stati
     for model in models {
         inputs.push(("candidates", save(&format!("history/{model}"), candidates(3 + world.target_seed))));
     }
-    let outputs: Vec<_> = Rank::OUTPUTS.iter().map(|port| (port.name, folder.join(port.name))).collect();
+    let outputs: Vec<_> = made().map(|port| (port.name, folder.join(port.name))).collect();
     Context::standalone(inputs, outputs, folder.join("work"))
+}
+
+/// Outputs that need no other program.
+fn made() -> impl Iterator<Item = &'static OutputPort> {
+    Rank::OUTPUTS.iter().filter(|port| !port.on_request)
 }
 
 fn rank_step() -> Rank {
@@ -160,6 +165,8 @@ fn it_writes_a_model_lists_and_importances_and_the_lists_follow_taste() {
     let base = report["training"]["validation"]["base_ndcg_at_10"]["als"].as_f64().unwrap();
     assert!(quality("ndcg_at_10") > 1.5 * base);
     assert!(quality("auc") > 0.7);
+    let verdict = &report["training"]["validation"]["verdict"];
+    assert_eq!((verdict["best_base"].as_str(), verdict["beats"].as_bool()), (Some("als"), Some(true)));
 }
 
 #[test]
@@ -169,7 +176,7 @@ fn the_number_of_threads_changes_no_byte() {
         let ctx = context(folder.path(), &World::default());
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| Step::run(&rank_step(), &ctx)).unwrap();
-        Rank::OUTPUTS.iter().map(|port| std::fs::read(ctx.output(port.name)).unwrap()).collect()
+        made().map(|port| std::fs::read(ctx.output(port.name)).unwrap()).collect()
     };
     assert!(run(1) == run(3));
 }
@@ -187,6 +194,32 @@ fn what_happens_later_changes_no_training_feature() {
     };
     let later = World { target_seed: 77, target_size: 9, ..World::default() };
     assert!(features(World::default()) == features(later));
+}
+
+#[test]
+fn the_target_period_changes_the_labels_of_training_rows_and_nothing_else() {
+    let training = |world: World| {
+        let folder = tempfile::tempdir().unwrap();
+        let ctx = context(folder.path(), &world);
+        let set = FeatureSet { models: vec!["als".to_owned()], groups: FeatureGroup::ALL.to_vec() };
+        let step = Rank { negatives_per_user: None, ..rank_step() };
+        step.training_set(&ctx, &Tables::open(&ctx).unwrap(), &set).unwrap()
+    };
+    let one = training(World::default());
+    let other = training(World { target_seed: 77, target_size: 9, ..World::default() });
+    let rows_of = |set: &TrainingSet, at: usize| -> Vec<usize> { set.groups[at].clone().collect() };
+    let (mut shared, mut relabelled) = (0, 0);
+    for (at, user) in one.users.iter().enumerate() {
+        let Some(same_user) = other.users.iter().position(|other| other == user) else { continue };
+        let (rows, others) = (rows_of(&one, at), rows_of(&other, same_user));
+        let features = [one.features.take(&rows), other.features.take(&others)];
+        assert_eq!(format!("{:?}", features[0].columns()), format!("{:?}", features[1].columns()));
+        shared += 1;
+        relabelled += usize::from(
+            !rows.iter().map(|&row| one.labels[row]).eq(others.iter().map(|&row| other.labels[row])),
+        );
+    }
+    assert!(shared > 200 && relabelled > 200, "{shared} users in both, {relabelled} with other labels");
 }
 
 #[test]

@@ -62,7 +62,11 @@ impl Link {
     ///
     /// # Errors
     /// When the database refuses for good.
-    pub async fn open(config: Config, sql: &'static str, timeout: Duration) -> Result<Arc<Self>, EventsFault> {
+    pub async fn open(
+        config: Config,
+        sql: &'static str,
+        timeout: Duration,
+    ) -> Result<Arc<Self>, EventsFault> {
         let link =
             Arc::new(Self { linked: ArcSwapOption::empty(), give_up: Notify::new(), close: Notify::new() });
         let first = match connect(&config, sql, timeout).await {
@@ -152,7 +156,8 @@ async fn connect(
         if !client.query_one(has_tables, &[]).await.map_err(postgres)?.get::<_, bool>(0) {
             client.batch_execute(TABLES).await.map_err(postgres)?;
         }
-        let found = client.query_one("SELECT version FROM recsys_format", &[]).await.map_err(postgres)?.get(0);
+        let found =
+            client.query_one("SELECT version FROM recsys_format", &[]).await.map_err(postgres)?.get(0);
         if found > FORMAT_VERSION {
             return Err(EventsFault::Tables { found, known: FORMAT_VERSION });
         }
