@@ -61,8 +61,8 @@ impl Lists {
 
     /// The keys in a range, rising.
     pub fn keys_in(&self, range: RangeInclusive<i64>) -> impl Iterator<Item = i64> + use<'_> {
-        let first = self.places.partition_point(|place| place.key < *range.start());
-        let keys = self.places[first..].iter().map(|place| place.key);
+        let first = self.keys.partition_point(|key| key < range.start());
+        let keys = self.keys[first..].iter().copied();
         keys.take_while(move |key| key <= range.end())
     }
 

@@ -202,7 +202,7 @@ fn serve_shows_the_pipeline_that_was_released_last() {
     assert_eq!((&shown["name"], &shown["file"]), (&json!("newer"), &json!("newer.yaml")));
     let step = &shown["steps"][0];
     assert_eq!((&step["name"], &step["state"]), (&json!("hello"), &json!("would run")), "{shown}");
-    assert!(step["reason"].as_str().unwrap().contains("run"), "{shown}");
+    assert!(step["reason"].as_str().unwrap().contains("goodbye"), "{shown}");
     running.kill().unwrap();
     running.wait().unwrap();
 }

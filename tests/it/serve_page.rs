@@ -92,6 +92,10 @@ fn project() -> Project {
     names[0] = HOSTILE.to_owned();
     table.with_column(Column::new("name".into(), names)).unwrap();
     project.write(items, Ok(table));
+    // Of what is popular the first four tracks change nothing, and the fifth has similar ones.
+    let list = df!("user_id" => [1i64; 3], "track_id" => [107i64, 108, 109], "score" => [0.9f32, 0.5, 0.25],
+        "rank" => [1u32, 2, 3]);
+    project.write(&project.service.artifacts.recommendations, list);
     let shown = &mut project.service.project;
     let metric = |value: f64| json!({"ndcg@10": {"value": value, "low": value - 0.01, "high": value + 0.01}});
     let report = json!({"compare_at": 10, "models": {
@@ -144,7 +148,7 @@ fn a_person_finds_their_way_with_the_keyboard() {
     assert_eq!(seen["offered_users"][0], "User 1has a list");
     assert_eq!(seen["columns"], json!(["Blend", "Personal", "Online", "Similar", "Popular"]));
     assert_eq!(seen["case_before"], "precomputed list only");
-    assert_eq!(seen["blend_before"][0], "Track 101");
+    assert_eq!(seen["blend_before"][0], "Track 107");
     assert_eq!(seen["popular"][0], HOSTILE, "a name is text");
     let told = format!("Stored: user 1 listened to “{HOSTILE}”; the blend has no new track.");
     assert_eq!(seen["told"][0], told);

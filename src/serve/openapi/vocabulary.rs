@@ -44,7 +44,8 @@ const MAX_PER_TRACK_GROUP: Parameter = Parameter::optional(
 );
 
 /// What every route takes that lists tracks.
-const LIST: [&Parameter; 9] = [&K, &ITEMS, &NAMES, &EXPLAIN, &EXCLUDE, &INCLUDE, &GENRE, &MAX_PER_ARTIST, &MAX_PER_TRACK_GROUP];
+const LIST: [&Parameter; 9] =
+    [&K, &ITEMS, &NAMES, &EXPLAIN, &EXCLUDE, &INCLUDE, &GENRE, &MAX_PER_ARTIST, &MAX_PER_TRACK_GROUP];
 
 impl Operation {
     /// It lists tracks: it takes `k`, `items`, `names`, `explain` and the filters.
