@@ -1,6 +1,8 @@
 //! One answer without a server: the same router, asked in memory.
 //!
-//! Nothing is left behind: no port is taken, no file of events is made, no impression is kept.
+//! No port is taken, no file of events is made, no impression is kept.
+
+use std::path::Path;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
@@ -8,11 +10,12 @@ use serde_json::Value;
 use tokio::runtime::Builder;
 use tower::ServiceExt;
 
-use super::events::EventStore;
+use super::events::{EventStore, Events};
 use super::failure::{EventsFault, ServiceError};
 use super::impressions::Impressions;
 use super::library::Library;
-use super::service::Service;
+use super::service::{self, Service};
+use super::start;
 use super::state::State;
 
 /// What the service would answer.
@@ -36,22 +39,13 @@ pub struct LocalAnswer {
 pub fn answer(service: &Service, method: Method, uri: &str) -> Result<LocalAnswer, ServiceError> {
     let library = Library::load(service)?;
     let nowhere = tempfile::tempdir().map_err(ServiceError::Stopped)?;
-    let keep = service.events.keep_per_user.get();
-    let empty = || EventStore::open(&nowhere.path().join("events.sqlite"), keep);
-    let mut is_without_events = false;
-    let events = if service.events.path.exists() {
-        match EventStore::open(&service.events.path, keep) {
-            Err(EventsFault::InUse { .. }) => {
-                is_without_events = true;
-                empty()?
-            }
-            other => other?,
-        }
-    } else {
-        empty()?
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.map_err(ServiceError::Stopped)?;
+    let (events, is_without_events) = {
+        let _context = runtime.enter();
+        events(service, nowhere.path())?
     };
     let state = State::new(service.clone(), library, events, Impressions::open(None)?);
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(ServiceError::Stopped)?;
     runtime.block_on(async {
         let request = Request::builder().method(method).uri(uri).body(Body::empty());
         let request = request.map_err(|error| failed(format!("`{uri}`: {error}")))?;
@@ -63,6 +57,23 @@ pub fn answer(service: &Service, method: Method, uri: &str) -> Result<LocalAnswe
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         Ok(LocalAnswer { status, body, is_without_events })
     })
+}
+
+/// The events as they lie there; none in a new file in the folder `nowhere` when a running service has them.
+fn events(service: &Service, nowhere: &Path) -> Result<(Events, bool), ServiceError> {
+    let service::Events { path, keep_per_user, .. } = &service.events;
+    let empty = || EventStore::open(&nowhere.join("events.sqlite"), keep_per_user.get());
+    if start::database_url(service).is_some() {
+        return Ok((start::events(service)?, false));
+    }
+    if !path.exists() {
+        return Ok((empty()?.into(), false));
+    }
+    match EventStore::open(path, keep_per_user.get()) {
+        Ok(events) => Ok((events.into(), false)),
+        Err(EventsFault::InUse { .. }) => Ok((empty()?.into(), true)),
+        Err(fault) => Err(fault.into()),
+    }
 }
 
 fn failed(message: String) -> ServiceError {

@@ -23,7 +23,9 @@ pub fn with_service<T>(file: &Path, work: impl FnOnce(&[String]) -> T) -> Result
         member.port = 0;
     }
     service.events.path = folder.path().join("events.sqlite");
+    service.events.database_url_env = None;
     service.impressions.path = None;
+    service.lists_cache = None;
     service.keys = Default::default();
 
     let (addresses_to, addresses) = mpsc::channel();
