@@ -23,7 +23,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("Run", &["run", "exp", "status", "why", "accept"]),
     ("Look back", &["runs", "logs", "cache"]),
     ("Write pipelines", &["init", "check", "graph", "kinds", "schema"]),
-    ("Serve", &["serve"]),
+    ("Serve", &["serve", "recommend", "verify-service"]),
     ("Your shell", &["completions"]),
 ];
 

@@ -12,6 +12,8 @@ mod init;
 mod kinds;
 mod logs;
 mod project;
+mod project_view;
+mod recommend;
 mod run;
 mod runs;
 mod schema;
@@ -19,6 +21,7 @@ mod serve;
 mod session;
 mod status;
 mod unchanged;
+mod verify_service;
 mod why;
 mod workspace;
 
@@ -67,6 +70,10 @@ enum Command {
     Cache(cache::CacheArgs),
     /// Answer over HTTP from the artifacts of a run
     Serve(serve::ServeArgs),
+    /// Show what a user would be recommended, without a server
+    Recommend(recommend::RecommendArgs),
+    /// Ask every route of a service, and say what is wrong
+    VerifyService(verify_service::VerifyServiceArgs),
     /// List recorded runs, or tell of one
     Runs(runs::RunsArgs),
     /// Show the last log of a step
@@ -164,7 +171,9 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
         Command::Why(args) => why::why(&args, &root),
         Command::Accept(args) => accept::accept_step(&args, &root),
         Command::Cache(args) => cache::cache(&args, &root),
-        Command::Serve(args) => serve::serve(&args).map_err(CommandError::from),
+        Command::Serve(args) => serve::serve(&args, &root).map_err(CommandError::from),
+        Command::Recommend(args) => recommend::recommend(&args),
+        Command::VerifyService(args) => verify_service::verify_service(&args),
         Command::Runs(args) => runs::runs(&args, &root),
         Command::Logs(args) => logs::logs(&args, &root),
         Command::Graph(args) => graph::graph(&args, &root),
