@@ -62,7 +62,9 @@ pub const ROUTES: &[Route] = &[
 pub fn route_of(path: &str) -> usize {
     let word = path.get(1..).unwrap_or_default();
     let end = word.find('/').map_or(path.len(), |end| end + 1);
-    ROUTES[..OTHER].iter().position(|route| route.name == &path[..end]).unwrap_or(OTHER)
+    // `//put` begins with an empty word, which is not the root.
+    let name = if end == 1 && path.len() > 1 { "" } else { &path[..end] };
+    ROUTES[..OTHER].iter().position(|route| route.name == name).unwrap_or(OTHER)
 }
 
 const fn open(name: &'static str) -> Route {

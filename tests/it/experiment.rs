@@ -28,7 +28,7 @@ steps:
     needs: [gate]
     inputs: { train: split.train_matrix }
     with: { factors: '{{ vars.factors }}', iterations: 3 }
-  validate: &evaluate
+  validate:
     uses: evaluate
     inputs:
       test: split.target_matrix
@@ -36,8 +36,9 @@ steps:
       items: preprocess.items
       users: preprocess.users
       lists: { als: als.candidates }
+    outputs: { user_metrics: artifacts/user_metrics.parquet }
   evaluate:
-    <<: *evaluate
+    uses: evaluate
     inputs:
       test: split.test_matrix
       history: split.history_matrix
@@ -95,7 +96,14 @@ fn what_variants_share_runs_once_and_the_best_comes_first() {
     assert!(variants.iter().all(|variant| variant["seconds"].as_f64().unwrap() > 0.0));
     let csv = project.call(&["exp", "show", "size", "--format", "csv"]).stdout;
     let lines: Vec<&str> = csv.lines().collect();
-    assert_eq!(lines[0], "state,vars.factors,validate.als.ndcg@10,seconds,peak_memory_bytes");
+    assert_eq!(lines[0], "state,vars.factors,validate.als.ndcg@10,difference,p,seconds,peak_memory_bytes");
+    for variant in variants.iter().filter(|variant| variant["name"] != best) {
+        let versus = &variant["against_best"];
+        let difference = value(variant) - value(variants.iter().find(|v| v["name"] == best).unwrap());
+        assert!((versus["difference"].as_f64().unwrap() - difference).abs() < 1e-9, "{versus}");
+        assert!((0.0..=1.0).contains(&versus["p_value"].as_f64().unwrap()), "{versus}");
+        assert!(versus["users"].as_u64().unwrap() > 20, "{versus}");
+    }
     assert!(
         lines.len() == 4 && lines[1].starts_with(&format!("★,{},", best.trim_start_matches("factors="))),
         "{csv}"

@@ -123,7 +123,12 @@ pub fn render(record: &ExperimentRecord, format: Format, top: usize) -> String {
     let is_data = format == Format::Csv;
     let mut header = vec![if is_data { "state" } else { "" }.to_owned()];
     header.extend(paths.iter().map(ToString::to_string));
-    header.extend(names.iter().cloned());
+    header.push(names[0].clone());
+    let is_compared = record.variants.iter().any(|variant| variant.against_best.is_some());
+    if is_compared {
+        header.extend(["difference", "p"].map(str::to_owned));
+    }
+    header.extend(names[1..].iter().cloned());
     header.extend(
         if is_data { ["seconds", "peak_memory_bytes"] } else { ["time", "memory"] }.map(str::to_owned),
     );
@@ -134,9 +139,14 @@ pub fn render(record: &ExperimentRecord, format: Format, top: usize) -> String {
         let mut row = vec![mark(record, variant, best).to_owned()];
         row.extend(paths.iter().map(|path| variant.values.get(*path).map_or_else(String::new, plain)));
         let written = |value: f64| if is_data { value.to_string() } else { format!("{value:.4}") };
-        row.extend(
-            names.iter().map(|name| variant.metrics.get(name).copied().map_or_else(String::new, written)),
-        );
+        let metric = |name| variant.metrics.get(name).copied().map_or_else(String::new, written);
+        row.push(metric(&names[0]));
+        if is_compared {
+            let versus = variant.against_best;
+            row.push(versus.map_or_else(String::new, |versus| written(versus.difference)));
+            row.push(versus.map_or_else(String::new, |versus| p_value(versus.p_value, is_data)));
+        }
+        row.extend(names[1..].iter().map(metric));
         let memory = variant.peak_memory_bytes;
         if is_data {
             row.push(variant.seconds.to_string());
