@@ -137,7 +137,7 @@ evaluate:
             "user_metrics",
             USER_METRICS,
             "parquet",
-            "NDCG of each user by model and cut; experiments compare variants by it",
+            "the NDCG of each user by model and cut; experiments compare variants by it",
         )
         .on_request(),
     ];
