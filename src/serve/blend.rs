@@ -5,8 +5,8 @@
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
-use super::catalog::ItemSet;
 use super::service::{Blending, First, Mode};
+use super::taken::Taken;
 
 /// A recommended item and where it comes from.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,7 +20,7 @@ pub struct Pick {
 }
 
 /// Where an item comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// The precomputed list of the user.
@@ -34,7 +34,7 @@ pub enum Source {
 }
 
 /// What a whole answer was made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Case {
     /// The precomputed list of the user.
@@ -101,9 +101,20 @@ pub fn blend<'a>(
 }
 
 /// The first `k` different items that `admits` lets in; it is asked of each item at most once.
-pub fn cut(picks: impl Iterator<Item = Pick>, k: usize, mut admits: impl FnMut(u32) -> bool) -> Vec<Pick> {
-    let mut taken = ItemSet::with_capacity_and_hasher(k, Default::default());
-    picks.filter(|pick| taken.insert(pick.item) && admits(pick.item)).take(k).collect()
+pub fn cut(
+    mut picks: impl Iterator<Item = Pick>,
+    k: usize,
+    mut admits: impl FnMut(u32) -> bool,
+) -> Vec<Pick> {
+    let (mut taken, mut list) = (Taken::with_room_for(k), Vec::with_capacity(k));
+    while list.len() < k
+        && let Some(pick) = picks.next()
+    {
+        if taken.insert(pick.item) && admits(pick.item) {
+            list.push(pick);
+        }
+    }
+    list
 }
 
 #[cfg(test)]

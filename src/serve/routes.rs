@@ -42,11 +42,17 @@ pub const ROUTES: &[Route] = &[
     read("/get_events"),
     read("/history"),
     read("/lists"),
+    read("/search"),
+    read("/pipeline"),
+    read("/pipeline.svg"),
+    read("/evaluation"),
+    read("/pictures"),
     read("/stats"),
     read("/metrics"),
     open("/"),
     open("/healthy"),
     open("/ready"),
+    open("/page"),
     open("/docs"),
     open("/openapi.json"),
     read("other"),
@@ -56,7 +62,9 @@ pub const ROUTES: &[Route] = &[
 pub fn route_of(path: &str) -> usize {
     let word = path.get(1..).unwrap_or_default();
     let end = word.find('/').map_or(path.len(), |end| end + 1);
-    ROUTES[..OTHER].iter().position(|route| route.name == &path[..end]).unwrap_or(OTHER)
+    // `//put` begins with an empty word, which is not the root.
+    let name = if end == 1 && path.len() > 1 { "" } else { &path[..end] };
+    ROUTES[..OTHER].iter().position(|route| route.name == name).unwrap_or(OTHER)
 }
 
 const fn open(name: &'static str) -> Route {

@@ -24,6 +24,7 @@ import urllib.request
 from pathlib import Path
 
 N_USERS, K, N_TRACKS = 100_000, 100, 1_000_000
+REST_MS = 3
 PORT = {"fastapi": 18765, "recsys": 18766}
 
 APP = """
@@ -47,8 +48,9 @@ async def recommendations(user_id: int, k: int = 100):
 """
 
 ASK = """
-local n, k, path = 0, 100, "/recommendations"
-function init(args) k = args[1]; path = args[2] end
+local n, k, path, pause = 0, 100, "/recommendations", 0
+function init(args) k = args[1]; path = args[2]; pause = tonumber(args[3] or 0) end
+function delay() return pause end
 request = function()
   n = n + 1
   return wrk.format("POST", path .. "user_id=" .. ((n * 7919 + 13) % 100000) .. "&k=" .. k)
@@ -131,7 +133,10 @@ class Server:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) // 1024
 
-    def stop(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
         self.process.send_signal(signal.SIGTERM)
         self.process.wait()
 
@@ -151,28 +156,10 @@ def wrk(server, folder, script, connections, seconds, *arguments):
     return {
         "per_cpu_second": round(requests / cpu),
         "per_second": float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]),
-        "p50_ms": milliseconds(re.search(r"50%\s+(\S+)", text)[1]),
-        "p99_ms": milliseconds(re.search(r"99%\s+(\S+)", text)[1]),
+        "p50_ms": milliseconds(re.search(r"(?m)^ +50% +(\S+)", text)[1]),
+        "p99_ms": milliseconds(re.search(r"(?m)^ +99% +(\S+)", text)[1]),
         "errors": int((re.search(r"Non-2xx or 3xx responses: (\d+)", text) or [0, 0])[1]),
     }
-
-
-def paced(server, rate, seconds, path):
-    """Latencies at a steady rate: one request at a time, sent when its moment comes, waiting counted from there."""
-    import http.client
-
-    connection = http.client.HTTPConnection("127.0.0.1", server.port)
-    connection.connect()
-    taken, begin = [], time.perf_counter()
-    for number in range(int(rate * seconds)):
-        due = begin + number / rate
-        while (now := time.perf_counter()) < due:
-            pass
-        connection.request("POST", f"{path}user_id={(number * 7919 + 13) % N_USERS}&k={K}")
-        connection.getresponse().read()
-        taken.append(time.perf_counter() - due)
-    taken.sort()
-    return {"p50_ms": taken[len(taken) // 2] * 1e3, "p99_ms": taken[len(taken) * 99 // 100] * 1e3}
 
 
 def main():
@@ -190,7 +177,9 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_data(folder)
-        (folder / "service.yaml").write_text(f"port: {PORT['recsys']}\n")
+        (folder / "service.yaml").write_text(
+            f"port: {PORT['recsys']}\nartifacts: {{ recommendations: artifacts/rank/recommendations.parquet }}\n"
+        )
         commands = {
             "fastapi": [sys.executable, "-m", "uvicorn", "app:app", "--port", str(PORT["fastapi"]), "--no-access-log",
                         "--log-level", "warning"],
@@ -199,22 +188,22 @@ def main():
         questions = {"fastapi": {"ids": "/recommendations?"},
                      "recsys": {"ids": "/recommendations?items=false&", "items": "/recommendations?"}}
         for server_name in [arguments.only] if arguments.only else commands:
-            server = Server(server_name, commands[server_name], folder)
-            for question, path in questions[server_name].items():
-                wrk(server, folder, "ask.lua", arguments.connections, 2, K, path)
-                full = wrk(server, folder, "ask.lua", arguments.connections, arguments.seconds, K, path)
-                # One connection asks for about half of what the server can do: it waits while it reads.
-                half = wrk(server, folder, "ask.lua", 1, arguments.seconds, K, path)
-                results[f"{server_name} {question}"] = {
-                    **full, "half_load_per_second": half["per_second"], "half_load_p99_ms": half["p99_ms"],
-                    "rss_mb": server.rss_mb(),
-                }
-            if server_name == "recsys":
-                for per_request, connections in [(1, 512), (100, 32)]:
-                    added = wrk(server, folder, "add.lua", connections, arguments.seconds, per_request)
-                    added["events_per_second"] = added["per_second"] * per_request
-                    results[f"recsys events, {per_request} in a request"] = added
-            server.stop()
+            with Server(server_name, commands[server_name], folder) as server:
+                for question, path in questions[server_name].items():
+                    wrk(server, folder, "ask.lua", arguments.connections, 2, K, path)
+                    full = wrk(server, folder, "ask.lua", arguments.connections, arguments.seconds, K, path)
+                    # Half of that: as many connections as ask so often when each rests between two requests.
+                    connections = max(1, round(full["per_second"] / 2 * REST_MS / 1e3))
+                    half = wrk(server, folder, "ask.lua", connections, arguments.seconds, K, path, REST_MS)
+                    results[f"{server_name} {question}"] = {
+                        **full, "half_load_per_second": half["per_second"], "half_load_p99_ms": half["p99_ms"],
+                        "rss_mb": server.rss_mb(),
+                    }
+                if server_name == "recsys":
+                    for per_request, connections in [(1, 512), (100, 32)]:
+                        added = wrk(server, folder, "add.lua", connections, arguments.seconds, per_request)
+                        added["events_per_second"] = added["per_second"] * per_request
+                        results[f"recsys events, {per_request} in a request"] = added
     for what, result in results.items():
         print(f"{what}: {json.dumps(result)}")
     base = results.get("fastapi ids")

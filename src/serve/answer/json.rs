@@ -11,11 +11,14 @@ use crate::serve::blend::Source;
 
 /// What a track with its score and source takes, and a little more.
 const ITEM_BYTES: usize = 72;
+/// What an id takes, and a little more.
+const ID_BYTES: usize = 10;
 
 /// The answer as JSON.
 pub fn text(answer: &Answer<'_>) -> Vec<u8> {
     let Answer { user_id, track_id, impression_id, variant, degraded, .. } = answer;
-    let mut text = Vec::with_capacity(256 + answer.items.len() * ITEM_BYTES);
+    let each = if answer.tells_items { ID_BYTES + ITEM_BYTES } else { ID_BYTES };
+    let mut text = Vec::with_capacity(256 + answer.items.len() * each);
     text.push(b'{');
     for (name, id) in [("\"user_id\":", user_id), ("\"track_id\":", track_id)] {
         if let Some(id) = id {
