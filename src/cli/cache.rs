@@ -100,6 +100,9 @@ fn time(text: &str) -> Result<Duration, String> {
     written(text, units::duration)
 }
 
+/// The store is kept under so many bytes when nobody says otherwise.
+pub const DEFAULT_SIZE: u64 = 50 << 30;
+
 /// A size as people write it.
 ///
 /// # Errors

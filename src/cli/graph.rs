@@ -8,12 +8,9 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::project::PipelineArgs;
-use super::workspace::Workspace;
-use super::{CommandError, forecasts};
+use super::{CommandError, project_view};
 use crate::console::say;
-use crate::workflow::decide::Force;
-use crate::workflow::forecast::Forecast;
-use crate::workflow::render::{self, StepState};
+use crate::workflow::render;
 
 /// Show the steps of a pipeline and how they depend on each other.
 #[derive(Debug, Args)]
@@ -67,7 +64,7 @@ pub fn graph(args: &GraphArgs, root: &Path) -> Result<(), CommandError> {
         return Err(CommandError::usage(NoStates));
     }
     let workspace = args.pipeline.open(root)?;
-    let states = if args.status { Some(states(&workspace)?) } else { None };
+    let states = if args.status { Some(project_view::states(&workspace)?) } else { None };
     let (plan, states) = (&workspace.plan, states.as_deref());
     say(&match args.format {
         Format::Tree => render::tree(plan),
@@ -78,26 +75,4 @@ pub fn graph(args: &GraphArgs, root: &Path) -> Result<(), CommandError> {
         Format::Html => render::html(plan, states),
     });
     Ok(())
-}
-
-/// What would happen to each step now.
-fn states(workspace: &Workspace) -> Result<Vec<StepState>, CommandError> {
-    let all = workspace.everything();
-    workspace.check_files(&all)?;
-    let forecasts = workspace.forecast(&all, &Force::Nothing)?;
-    let released = workspace.release().state.steps;
-    let states = workspace.plan.steps.iter().zip(&forecasts).map(|(step, forecast)| {
-        let state = match forecast {
-            Some(Forecast::Hit { .. }) => "up to date",
-            Some(Forecast::Run { .. }) => "would run",
-            Some(Forecast::Maybe { .. }) => "maybe",
-            None => "when asked for",
-        };
-        StepState {
-            state: state.to_owned(),
-            reason: forecast.as_ref().map(forecasts::reason).unwrap_or_default(),
-            seconds: released.get(&step.name).map(|released| released.seconds),
-        }
-    });
-    Ok(states.collect())
 }

@@ -4,6 +4,7 @@ mod accept;
 mod cache;
 mod check;
 mod completions;
+mod exp;
 mod forecasts;
 mod graph;
 mod help;
@@ -11,12 +12,16 @@ mod init;
 mod kinds;
 mod logs;
 mod project;
+mod project_view;
+mod recommend;
 mod run;
 mod runs;
 mod schema;
 mod serve;
+mod session;
 mod status;
 mod unchanged;
+mod verify_service;
 mod why;
 mod workspace;
 
@@ -53,6 +58,8 @@ enum Command {
     Init(init::InitArgs),
     /// Run a pipeline: what has changed, and what depends on it
     Run(run::RunArgs),
+    /// Try many settings of a pipeline and compare what comes out
+    Exp(exp::ExpArgs),
     /// Say of each step whether it would run, and why
     Status(status::StatusArgs),
     /// Explain one step: why it would run or not, back to the edit that caused it
@@ -63,6 +70,10 @@ enum Command {
     Cache(cache::CacheArgs),
     /// Answer over HTTP from the artifacts of a run
     Serve(serve::ServeArgs),
+    /// Show what a user would be recommended, without a server
+    Recommend(recommend::RecommendArgs),
+    /// Ask every route of a service, and say what is wrong
+    VerifyService(verify_service::VerifyServiceArgs),
     /// List recorded runs, or tell of one
     Runs(runs::RunsArgs),
     /// Show the last log of a step
@@ -155,11 +166,14 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
     match cli.command {
         Command::Init(args) => init::init(&args, &root),
         Command::Run(args) => run::run(&args, &root),
+        Command::Exp(args) => exp::exp(&args, &root),
         Command::Status(args) => status::status(&args, &root),
         Command::Why(args) => why::why(&args, &root),
         Command::Accept(args) => accept::accept_step(&args, &root),
         Command::Cache(args) => cache::cache(&args, &root),
-        Command::Serve(args) => serve::serve(&args).map_err(CommandError::from),
+        Command::Serve(args) => serve::serve(&args, &root).map_err(CommandError::from),
+        Command::Recommend(args) => recommend::recommend(&args),
+        Command::VerifyService(args) => verify_service::verify_service(&args),
         Command::Runs(args) => runs::runs(&args, &root),
         Command::Logs(args) => logs::logs(&args, &root),
         Command::Graph(args) => graph::graph(&args, &root),

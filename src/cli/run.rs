@@ -2,17 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use clap::Args;
 use miette::Diagnostic;
-use signal_hook::consts::{SIGINT, SIGTERM};
 use thiserror::Error;
 
 use super::project::PipelineArgs;
+use super::session::{self, Stop};
 use super::{CommandError, forecasts};
-use crate::console::{self, LogFormat, bytes};
+use crate::console::{self, LogFormat};
 use crate::workflow::decide::Force;
 use crate::workflow::event::Listener;
 use crate::workflow::executor::{self, Options, World};
@@ -111,52 +109,52 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
         });
         return Ok(());
     }
-    let stop = Arc::new(AtomicBool::new(false));
-    let signal = Arc::new(AtomicUsize::new(0));
-    for number in [SIGINT, SIGTERM] {
-        // The second signal ends the process at once; its commands are ended by their guard.
-        let armed = signal_hook::flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&stop))
-            .and_then(|_| signal_hook::flag::register_usize(number, Arc::clone(&signal), number as usize))
-            .and_then(|_| signal_hook::flag::register(number, Arc::clone(&stop)));
-        if let Err(error) = armed {
-            tracing::warn!("Ctrl-C will end the run without cleaning up: {error}");
-        }
-    }
-    project.store.stop_on(Arc::clone(&stop));
+    let stop = Stop::on_signals();
+    project.store.stop_on(stop.flag());
     let record = RunRecord::new(&project.store.runs());
     let (name, logs) = (record.name(), record.logs());
     let listeners: Vec<Box<dyn Listener>> = vec![Box::new(record), console::listener(args.log_format)];
-    let jobs =
-        args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, Into::into), usize::from);
+    let jobs = session::jobs(args.jobs);
     // A witness tells of a run without further words, whatever this one was asked to do first.
     let is_everything = selected == project.everything();
     let witness = if is_everything { project.witness() } else { None };
     let options = Options { selected, force, jobs, keep_going: args.keep_going, witness };
-    let world =
-        World { root, store: &project.store, run: &name, logs: &logs, listener: &listeners, stop: &stop };
+    let world = World {
+        root,
+        store: &project.store,
+        run: &name,
+        logs: &logs,
+        listener: &listeners,
+        stop: &stop.flag(),
+    };
     let tally = executor::run(plan, &options, &world).map_err(CommandError::failed)?;
     project.keep_plan();
     if tally.finished > 0 {
-        match project.store.keep_under(args.cache_size) {
-            Ok(0) => {}
-            Ok(removed) => console::remark(&format!(
-                "the store was over {}: results of {} that are cheap to make again were removed",
-                bytes(args.cache_size),
-                bytes(removed)
-            )),
-            Err(error) => tracing::warn!("the store could not be collected: {error}"),
-        }
+        session::trim(&project.store, args.cache_size);
     }
     // As in the executor: the process ends here.
     std::mem::forget((listeners, project));
-    match tally {
-        tally if tally.is_stopped() => Err(CommandError::Stopped(signal.load(Ordering::Relaxed))),
-        tally if tally.failed > 0 => Err(CommandError::StepFailed),
-        _ => Ok(()),
-    }
+    stop.verdict(&tally)
 }
 
 impl RunArgs {
+    /// A run of all of a pipeline, without further words.
+    pub fn everything(pipeline: PipelineArgs) -> Self {
+        Self {
+            pipeline,
+            from: Vec::new(),
+            until: Vec::new(),
+            only: Vec::new(),
+            force: Vec::new(),
+            dry_run: false,
+            jobs: None,
+            keep_going: false,
+            serve: false,
+            cache_size: super::cache::DEFAULT_SIZE,
+            log_format: LogFormat::Text,
+        }
+    }
+
     /// The pipeline, and the steps to run in any case: in `--force pipelines/demo.yaml` the word after
     /// the flag is not a step.
     fn pipeline_and_forced(&self) -> (PipelineArgs, Vec<String>) {

@@ -1,11 +1,13 @@
 //! `recsys serve`: the service layer in the foreground, until Ctrl-C or SIGTERM.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::project_view::ProjectView;
 use crate::console::{LogFormat, say, tell_of_services};
+use crate::serve::project::Watched;
 use crate::serve::{Service, ServiceError, Started, start};
 
 /// Answer over HTTP from the artifacts of a run.
@@ -37,19 +39,23 @@ pub struct ServeArgs {
     /// How to tell on standard error what happens: text for people, JSON for programs
     #[arg(long, env = "RECSYS_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+    /// The pipeline that the page shows; by default the one that was released last
+    #[arg(long, value_name = "FILE")]
+    pub pipeline: Option<PathBuf>,
 }
 
 /// Runs the service until it is stopped.
 ///
 /// # Errors
 /// When it cannot start or the system ends it; [`ServiceError::exit_code`] tells them apart.
-pub fn serve(args: &ServeArgs) -> Result<(), ServiceError> {
+pub fn serve(args: &ServeArgs, root: &Path) -> Result<(), ServiceError> {
     tell_of_services(args.log_format);
     let mut service = Service::read(&args.service)?;
     if !args.only.is_empty() {
         service = service.only(&args.only)?;
     }
     service = service.listening(args.host.clone(), args.port)?;
+    service.project.pipelines = Watched::new(ProjectView::new(root, args.pipeline.clone()));
     say("loading the artifacts …");
     start(&service, |started| _ = say(&welcome(started)), stop_asked())?;
     say("stopped; every accepted event is on disk");

@@ -195,6 +195,11 @@ impl<'a> Evaluator<'a> {
         })
     }
 
+    /// The users that every mean is taken over, by their row, in the order of [`Evaluation::ndcg`].
+    pub fn users(&self) -> &[u32] {
+        &self.users
+    }
+
     /// Who and what counts.
     pub fn protocol(&self) -> &Protocol {
         &self.protocol

@@ -5,6 +5,7 @@
 //! answer borrows from the release, and is written out before the release may go.
 
 mod json;
+mod shape;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
@@ -16,6 +17,8 @@ use super::details::Names;
 use super::impressions::{Impression, Impressions, Shown, now};
 use super::library::Library;
 use super::reason::{Grounds, Reason, reasons};
+
+pub use shape::AnswerShape;
 
 /// A list of tracks for a user, for a track, or for everyone.
 #[derive(Debug)]

@@ -20,7 +20,7 @@ pub struct Pick {
 }
 
 /// Where an item comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// The precomputed list of the user.
@@ -34,7 +34,7 @@ pub enum Source {
 }
 
 /// What a whole answer was made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Case {
     /// The precomputed list of the user.

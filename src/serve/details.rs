@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::codec::id_lists::IdLists;
@@ -25,11 +26,15 @@ pub struct Details {
 }
 
 /// What a track is called; `null` or empty where the table of items does not say.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Names<'a> {
+    /// The track itself.
     track: Option<&'a str>,
+    /// Its artists.
     artists: Vec<&'a str>,
+    /// Its album.
     album: Option<&'a str>,
+    /// Its genre.
     genre: Option<&'a str>,
 }
 
@@ -66,6 +71,12 @@ impl Details {
             album: self.albums.row(row),
             genre: self.genres.row(row),
         }
+    }
+
+    /// The name of a track and of its artists.
+    pub fn title(&self, item: u32) -> (Option<&str>, impl Iterator<Item = &str>) {
+        let row = item as usize;
+        (self.names.row(row), self.artist_names.list(row))
     }
 
     /// The number of a genre, by its name in any case.

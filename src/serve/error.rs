@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::events::{NotStored, Unreadable};
@@ -60,6 +61,12 @@ pub enum ApiError {
     /// The route has another method.
     #[error("the route does not answer to this method")]
     MethodNotAllowed,
+    /// The service knows no pipeline.
+    #[error("this service was started without a pipeline")]
+    NoPipeline,
+    /// No report of `evaluate` is there.
+    #[error("there is no report of an evaluation yet")]
+    NoReport,
     /// Events cannot be stored or read at the moment.
     #[error("events cannot be stored or read at the moment; try again later")]
     EventsUnavailable,
@@ -92,12 +99,16 @@ pub enum ApiError {
     Internal,
 }
 
-/// The body of an error.
-#[derive(Debug, Serialize)]
-struct ErrorBody {
-    code: &'static str,
-    message: String,
-    field: Option<&'static str>,
+/// Why a request was not answered.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub(super) struct ErrorBody {
+    /// The stable name of the error, for programs.
+    pub code: &'static str,
+    /// What was expected and what was found, for people.
+    pub message: String,
+    /// The parameter or key at fault, if one is.
+    pub field: Option<&'static str>,
 }
 
 impl ApiError {
@@ -114,7 +125,9 @@ impl ApiError {
             | Self::InvalidParameter { .. }
             | Self::UnsupportedFilter { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::InvalidAddress => StatusCode::BAD_REQUEST,
-            Self::UnknownTrack { .. } | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::UnknownTrack { .. } | Self::NotFound | Self::NoPipeline | Self::NoReport => {
+                StatusCode::NOT_FOUND
+            }
             Self::InvalidBody { status, .. } => *status,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::EventsUnavailable | Self::Loading | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
@@ -137,6 +150,8 @@ impl ApiError {
             Self::InvalidBody { .. } => "invalid_body",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::NoPipeline => "no_pipeline",
+            Self::NoReport => "no_report",
             Self::EventsUnavailable => "events_unavailable",
             Self::Loading => "loading",
             Self::Overloaded => "overloaded",
@@ -159,10 +174,16 @@ impl ApiError {
     }
 }
 
+impl ApiError {
+    /// What a client is told.
+    pub(super) fn body(&self) -> ErrorBody {
+        ErrorBody { code: self.code(), message: self.to_string(), field: self.field() }
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = ErrorBody { code: self.code(), message: self.to_string(), field: self.field() };
-        let mut response = (self.status(), Json(body)).into_response();
+        let mut response = (self.status(), Json(self.body())).into_response();
         let extra = match self {
             Self::EventsUnavailable | Self::Loading | Self::Overloaded => {
                 Some((header::RETRY_AFTER, HeaderValue::from_static("1")))

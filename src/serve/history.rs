@@ -1,16 +1,17 @@
 //! Events of users: adding them, and reading them newest first.
 
+use axum::Json;
 use axum::extract::State as Extract;
 use axum::extract::rejection::JsonRejection;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use chrono::{DateTime, SecondsFormat};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::details::Names;
 use super::error::ApiError;
 use super::events::{NewEvents, Stored};
+use super::openapi::{K, NAMES, Operation, Parameter, Routes, Shape, TRACK_ID, USER_ID};
 use super::parameters::Parameters;
 use super::service::UnknownTracks;
 use super::state::State;
@@ -18,49 +19,89 @@ use super::state::State;
 const MAX_ITEMS: usize = 1000;
 const MAX_ID_BYTES: usize = 128;
 
+const EVENT_ID: Parameter = Parameter::optional(
+    "event_id",
+    Shape::Text(MAX_ID_BYTES),
+    "What tells a retry of this request from another one of the user: with it the events are stored once.",
+);
+
 /// The routes of this resource.
-pub fn router() -> Router<State> {
-    Router::new()
-        .route("/put", post(add_one))
-        .route("/add_event", post(add_one))
-        .route("/events", post(add_many))
-        .route("/get", post(history))
-        .route("/get_events", post(history))
-        .route("/history/{user_id}", get(history))
-        .route("/history/{user_id}/{k}", get(history))
+pub fn routes() -> Routes {
+    let stores = |summary, about| {
+        let expected = format!("a text of 1 to {MAX_ID_BYTES} bytes");
+        Operation::new(summary, about)
+            .fails(ApiError::invalid(EVENT_ID.name, &expected, ""))
+            .answers::<Acknowledged>("The events are durable.")
+            .fails(ApiError::UnknownTrack { track_id: 7 })
+            .fails(ApiError::EventsUnavailable)
+    };
+    let one = stores("Add an event", "The user listened to the track just now. Answered when it is durable.")
+        .takes(&[&USER_ID, &TRACK_ID, &EVENT_ID]);
+    let many = stores("Add several events", "All or none. Answered when they are durable.")
+        .takes_body::<Body>()
+        .fails(ApiError::InvalidParameter {
+            field: "items",
+            expected: format!("a list of 1 to {MAX_ITEMS} track ids"),
+            found: "0 ids".to_owned(),
+        });
+    let read = Operation::new("The last events of a user", "Newest first; empty for a user without events.")
+        .takes(&[&USER_ID, &K, &NAMES])
+        .answers::<History<'_>>("The events.")
+        .fails(ApiError::EventsUnavailable);
+    Routes::tagged("events")
+        .post("/put", add_one, &one)
+        .post("/add_event", add_one, &one)
+        .post("/events", add_many, &many)
+        .post("/get", history, &read)
+        .post("/get_events", history, &read)
+        .get("/history/{user_id}", history, &read)
+        .get("/history/{user_id}/{k}", history, &read)
 }
 
 /// The body of `POST /events`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Body {
+    /// The user; any id, known or not.
+    #[schemars(range(min = i64::MIN, max = i64::MAX))]
     user_id: i64,
     /// Track ids, the last of them the newest.
+    #[schemars(length(min = 1, max = MAX_ITEMS), inner(range(min = i64::MIN, max = i64::MAX)))]
     items: Vec<i64>,
     /// What tells a retry of this request from another request of the user.
     #[serde(default)]
+    #[schemars(length(min = 1, max = MAX_ID_BYTES))]
     event_id: Option<String>,
 }
 
 /// The answer when events are durable; a retry stores nothing more.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Acknowledged {
+    /// `ok`.
     result: &'static str,
+    /// How many.
     stored: usize,
 }
 
 /// The events of a user, newest first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct History<'a> {
+    /// Whose.
     user_id: i64,
+    /// The tracks, newest first.
     events: Vec<i64>,
+    /// The same with their times.
     items: Vec<HistoryItem<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+/// An event.
+#[derive(Debug, Serialize, JsonSchema)]
 struct HistoryItem<'a> {
+    /// The track.
     track_id: i64,
+    /// When it was accepted, in UTC.
     at: String,
+    /// What the track is called, with `names=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
     names: Option<Names<'a>>,
 }

@@ -18,6 +18,7 @@ use super::lists_file;
 use super::model::FactorModel;
 use super::origin::{Look, Origin, Told};
 use super::past::Past;
+use super::search::SearchTexts;
 use super::service::{Artifacts, Service};
 use crate::codec::{CodecError, item_details, ranked};
 
@@ -40,6 +41,8 @@ pub struct Library {
     pub past: Option<Past>,
     /// Tracks that no answer names.
     pub blocked: ItemSet,
+    /// What searches look through.
+    pub search_texts: SearchTexts,
     /// The bytes that it was read from.
     pub origin: Origin,
     /// How the files looked then.
@@ -121,6 +124,7 @@ impl Library {
             model,
             past,
             blocked: ItemSet::default(),
+            search_texts: SearchTexts::default(),
             origin,
             look,
             read_at: SystemTime::now(),

@@ -12,6 +12,7 @@ pub mod blend;
 pub mod catalog;
 pub mod cors;
 pub mod details;
+pub mod docs;
 pub mod door;
 pub mod error;
 pub mod events;
@@ -25,19 +26,23 @@ pub mod layout;
 pub mod library;
 pub mod lists;
 pub mod lists_file;
+pub mod local;
 pub mod metrics;
 pub mod model;
 pub mod online;
+pub mod openapi;
 pub mod operations;
 pub mod origin;
 pub mod parameters;
 pub mod past;
 pub mod peers;
 pub mod process;
+pub mod project;
 pub mod reason;
 pub mod reload;
 pub mod request_id;
 pub mod routes;
+pub mod search;
 pub mod service;
 pub mod start;
 pub mod state;
@@ -45,6 +50,7 @@ pub mod taken;
 pub mod variants;
 
 mod history;
+mod page;
 mod popular;
 mod recommendations;
 mod similar;
@@ -62,9 +68,11 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use tokio::sync::{mpsc, watch};
 
+use docs::Document;
 use door::Door;
 use error::ApiError;
 use layout::Resource;
+use openapi::Routes;
 
 /// How long requests in flight may take after the end was asked for.
 const GRACE: Duration = Duration::from_secs(10);
@@ -76,19 +84,27 @@ pub fn router(state: State) -> Router {
 
 /// The routes of a service that answers these resources, and how it is.
 pub fn router_of(state: State, answers: &[Resource]) -> Router {
-    let mut router = Router::new().merge(status::router());
+    let document = Document::default();
+    let mut routes = Routes::new();
     for &resource in answers {
-        router = router.merge(peers::tables::router(resource)).merge(match resource {
-            Resource::Final => recommendations::final_router(),
-            Resource::Offline => recommendations::offline_router(),
-            Resource::Online => recommendations::online_router(),
-            Resource::Similar => similar::router(),
-            Resource::Popular => popular::router(),
-            Resource::Events => history::router(),
+        routes = routes.merge(match resource {
+            Resource::Final => recommendations::final_routes(),
+            Resource::Offline => recommendations::offline_routes(),
+            Resource::Online => recommendations::online_routes(),
+            Resource::Similar => similar::routes(),
+            Resource::Popular => popular::routes(),
+            Resource::Events => history::routes(),
         });
     }
+    routes = routes.merge(search::routes()).merge(status::routes()).merge(project::routes());
+    routes = routes.merge(page::routes()).merge(docs::routes(&document));
+    for &resource in answers {
+        routes = routes.merge(peers::tables::routes(resource));
+    }
+    docs::publish(&document, &openapi::document(&routes, state.service()));
     let max_body = state.service().limits.max_body_bytes.get();
-    router
+    routes
+        .into_router()
         .fallback(|| async { ApiError::NotFound })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(DefaultBodyLimit::max(max_body))

@@ -1,21 +1,27 @@
 //! The most popular tracks.
 
-use axum::Router;
 use axum::extract::State as Extract;
 use axum::response::Response;
-use axum::routing::get;
 
-use super::answer::Answer;
+use super::answer::{Answer, AnswerShape};
 use super::ask::Ask;
 use super::blend::Case;
 use super::error::ApiError;
+use super::openapi::{Operation, Routes};
 use super::parameters::Parameters;
 use super::reason::Grounds;
 use super::state::State;
 
 /// The routes of this resource.
-pub fn router() -> Router<State> {
-    Router::new().route("/top_popular", get(top_popular)).route("/top_popular/{k}", get(top_popular))
+pub fn routes() -> Routes {
+    let operation = Operation::new("The most popular tracks", "The same for everyone.")
+        .lists_tracks()
+        .answers::<AnswerShape<'_>>("The list.");
+    Routes::tagged("tracks").get("/top_popular", top_popular, &operation).get(
+        "/top_popular/{k}",
+        top_popular,
+        &operation,
+    )
 }
 
 /// `GET /top_popular` and `GET /top_popular/{k}`: the same tracks for everyone.

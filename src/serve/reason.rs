@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::ask::Ask;
@@ -21,8 +22,9 @@ use super::service::Online;
 const MAX_TRACKS: usize = 5;
 
 /// Why one track is recommended.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Reason<'a> {
+    /// What kind of reason it is.
     because: Because,
     /// Its place in the list that it comes from, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,7 +35,7 @@ pub struct Reason<'a> {
 }
 
 /// What kind of reason it is.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Because {
     /// It is similar to `tracks`.
@@ -47,10 +49,13 @@ enum Because {
 }
 
 /// A track and what it adds to the score.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Contribution<'a> {
+    /// The track.
     track_id: i64,
+    /// What it adds.
     contribution: f32,
+    /// What it is called, with `names=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
     names: Option<Names<'a>>,
 }

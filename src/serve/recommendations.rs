@@ -1,17 +1,16 @@
 //! Recommendations for a user: final, offline, online.
 
-use axum::Router;
 use axum::extract::State as Extract;
 use axum::response::Response;
-use axum::routing::{get, post};
 
-use super::answer::Answer;
+use super::answer::{Answer, AnswerShape};
 use super::ask::Ask;
 use super::blend::{Case, Pick, Source, blend};
 use super::catalog::ItemSet;
 use super::error::ApiError;
 use super::library::Library;
 use super::online::{self, Listened, listened};
+use super::openapi::{Operation, Routes, USER_ID};
 use super::parameters::Parameters;
 use super::peers::sources::Gathered;
 use super::reason::Grounds;
@@ -20,21 +19,46 @@ use super::state::State;
 use super::variants::Assigned;
 
 /// The routes of final recommendations.
-pub fn final_router() -> Router<State> {
-    Router::new()
-        .route("/recommendations", post(final_list))
-        .route("/recommendations/{user_id}", get(final_list))
-        .route("/recommendations/{user_id}/{k}", get(final_list))
+pub fn final_routes() -> Routes {
+    let operation = of_user(
+        "Final recommendations of a user",
+        "The precomputed list and the one from the user's last events, blended and filled up with popular \
+         tracks. `source` is `default` for a new user, `similar` with events only, `personal` with a \
+         precomputed list only, `blend` with both.",
+    );
+    Routes::tagged("recommendations")
+        .post("/recommendations", final_list, &operation)
+        .get("/recommendations/{user_id}", final_list, &operation)
+        .get("/recommendations/{user_id}/{k}", final_list, &operation)
 }
 
 /// The routes of precomputed recommendations.
-pub fn offline_router() -> Router<State> {
-    Router::new().route("/recommendations_offline", post(offline)).route("/get_recs", post(offline))
+pub fn offline_routes() -> Routes {
+    let operation = of_user(
+        "The precomputed list of a user",
+        "`source` is `personal`, or `default` for a user without a list, who gets the popular tracks.",
+    );
+    Routes::tagged("recommendations").post("/recommendations_offline", offline, &operation).post(
+        "/get_recs",
+        offline,
+        &operation,
+    )
 }
 
 /// The routes of recommendations from the last events.
-pub fn online_router() -> Router<State> {
-    Router::new().route("/recommendations_online", post(online))
+pub fn online_routes() -> Routes {
+    let operation = of_user(
+        "Recommendations from a user's last events alone",
+        "Tracks similar to the last events, without those; empty for a user without events.",
+    );
+    Routes::tagged("recommendations").post("/recommendations_online", online, &operation)
+}
+
+fn of_user(summary: &'static str, about: &'static str) -> Operation {
+    Operation::new(summary, about)
+        .takes(&[&USER_ID])
+        .lists_tracks()
+        .answers::<AnswerShape<'_>>("The list, and what it was made of.")
 }
 
 /// `POST /recommendations?user_id&k` and `GET /recommendations/{user_id}/{k}`: the four cases.

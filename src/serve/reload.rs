@@ -95,7 +95,7 @@ impl Watcher {
             return Ok(None);
         }
         if let Told::Other { manifest } = &origin.told {
-            tracing::warn!(
+            tracing::info!(
                 "the artifacts are not those of `{}`: the old release is served until a run has ended",
                 manifest.display()
             );

@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use super::failure::{ContentFault, FileFault, ServiceError};
 use super::layout::{self, Member};
 use super::operations::{self, Calls, Keys, Limits};
+use super::project::Project;
 use super::variants::{self, Variant};
 
 /// A service file as written, defaults filled in.
@@ -65,6 +66,8 @@ pub struct Service {
     pub cors_origins: Vec<String>,
     /// Tell of each request on standard error, one line of JSON each.
     pub access_log: bool,
+    /// What the page shows of the project beside answers.
+    pub project: Project,
 }
 
 impl Default for Service {
@@ -83,6 +86,7 @@ impl Default for Service {
             blocked_tracks: Vec::new(),
             events: Events::default(),
             impressions: Impressions::default(),
+            project: Project::default(),
             reload: Reload::default(),
             lists_cache: Some("services/state/lists".into()),
             limits: Limits::default(),
@@ -337,9 +341,10 @@ impl Service {
     pub fn under(mut self, root: &Path) -> Self {
         let Artifacts { recommendations, similar, top_popular, items, model, history, users, .. } =
             &mut self.artifacts;
+        let project = [&mut self.project.evaluation, &mut self.project.pictures];
         let files = [recommendations, similar, top_popular, items, users, &mut self.events.path];
         let optional = [model, history, &mut self.impressions.path, &mut self.lists_cache];
-        for path in files.into_iter().chain(optional.into_iter().flatten()) {
+        for path in files.into_iter().chain(project).chain(optional.into_iter().flatten()) {
             *path = root.join(&path);
         }
         self

@@ -1,24 +1,28 @@
 //! Tracks similar to a track.
 
-use axum::Router;
 use axum::extract::State as Extract;
 use axum::response::Response;
-use axum::routing::{get, post};
 
-use super::answer::Answer;
+use super::answer::{Answer, AnswerShape};
 use super::ask::Ask;
 use super::blend::{Case, Source};
 use super::error::ApiError;
+use super::openapi::{Operation, Routes, TRACK_ID};
 use super::parameters::Parameters;
 use super::reason::Grounds;
 use super::state::State;
 
 /// The routes of this resource.
-pub fn router() -> Router<State> {
-    Router::new()
-        .route("/similar_tracks", post(similar))
-        .route("/similar/{track_id}", get(similar))
-        .route("/similar/{track_id}/{k}", get(similar))
+pub fn routes() -> Routes {
+    let operation = Operation::new("The tracks most similar to a track", "Empty when nothing is similar.")
+        .takes(&[&TRACK_ID])
+        .lists_tracks()
+        .answers::<AnswerShape<'_>>("The list.")
+        .fails(ApiError::UnknownTrack { track_id: 7 });
+    Routes::tagged("tracks")
+        .post("/similar_tracks", similar, &operation)
+        .get("/similar/{track_id}", similar, &operation)
+        .get("/similar/{track_id}/{k}", similar, &operation)
 }
 
 /// `POST /similar_tracks?track_id&k` and `GET /similar/{track_id}/{k}`: the most similar tracks.

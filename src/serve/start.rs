@@ -149,20 +149,25 @@ fn load(service: Service, metrics: Arc<Metrics>) -> Result<State, ServiceError> 
 }
 
 /// The store of events of this process, or the service that has them.
-fn events(service: &Service) -> Result<Events, ServiceError> {
+pub(super) fn events(service: &Service) -> Result<Events, ServiceError> {
     if let Some(peer) = sources::peer(service, Resource::Events) {
         return Ok(peer.into());
     }
     if !service.answers(Resource::Events) {
         return Ok(Events::none());
     }
-    let variable = service.events.database_url_env.as_ref();
-    if let Some(url) = variable.and_then(|name| std::env::var(name).ok()).filter(|url| !url.is_empty()) {
+    if let Some(url) = database_url(service) {
         let service::Events { keep_per_user, database_timeout_ms, .. } = service.events;
         let opened = PostgresStore::open(&url, keep_per_user.get(), database_timeout_ms);
         return Ok(Handle::current().block_on(opened)?.into());
     }
     Ok(EventStore::open(&service.events.path, service.events.keep_per_user.get())?.into())
+}
+
+/// The PostgreSQL that events are kept in, where the environment names one.
+pub(super) fn database_url(service: &Service) -> Option<String> {
+    let variable = service.events.database_url_env.as_ref()?;
+    std::env::var(variable).ok().filter(|url| !url.is_empty())
 }
 
 fn panicked() -> io::Error {

@@ -7,24 +7,38 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::blend::Case;
 use super::error::ApiError;
 use super::metrics::{Metrics, Page, Refusal};
+use super::openapi::{Operation, Routes};
+use super::page;
 use super::state::State;
 
 /// The content type of the text format of Prometheus.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The routes of this resource.
-pub fn router() -> Router<State> {
-    Router::new()
-        .route("/", get(alive))
-        .route("/healthy", get(healthy))
-        .route("/ready", get(ready))
-        .route("/stats", get(stats))
-        .route("/metrics", get(metrics))
+pub fn routes() -> Routes {
+    let operation = |summary, about| Operation::new(summary, about).answers::<Status>("It is.");
+    let not_ready = (StatusCode::SERVICE_UNAVAILABLE, "It is not.");
+    let counts =
+        Operation::new("How many answers users were given", "By what they were made of, since the start.")
+            .answers::<Stats>("The counts.");
+    let counted = Operation::new("Everything that is counted", "In the text format of Prometheus.")
+        .answers_media("text/plain", "The metrics.");
+    Routes::tagged("status")
+        .get("/healthy", healthy, &operation("Whether requests are answered", ""))
+        .get(
+            "/ready",
+            ready,
+            &operation("Whether everything is loaded and events can be stored", "")
+                .answers_with::<Status>(not_ready.0, not_ready.1),
+        )
+        .get("/stats", stats, &counts)
+        .get("/metrics", metrics, &counted)
 }
 
 /// What answers while the artifacts are read: alive, but not ready.
@@ -37,7 +51,8 @@ pub fn waiting(metrics: Arc<Metrics>) -> Router {
         ([(header::CONTENT_TYPE, PROMETHEUS)], page.into_text())
     };
     Router::new()
-        .route("/", get(alive))
+        .route("/", get(page::index))
+        .route("/page/{file}", get(page::file_of_page))
         .route("/healthy", get(healthy))
         .route("/ready", get(|| async { not_ready() }))
         .route("/metrics", get(text))
@@ -49,23 +64,24 @@ pub fn waiting(metrics: Arc<Metrics>) -> Router {
 
 const READY: &str = "Whether recommendations are loaded and events can be stored.";
 
-#[derive(Debug, Serialize)]
-struct Status {
-    status: &'static str,
+/// How the service is.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Status {
+    /// In a word.
+    pub status: &'static str,
 }
 
 /// How many answers users were given, by source.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Stats {
+    /// From precomputed lists.
     personal: u64,
+    /// From events alone.
     similar: u64,
+    /// Popular tracks, for want of anything else.
     default: u64,
+    /// From both.
     blend: u64,
-}
-
-/// `GET /`: 200, the process runs.
-async fn alive() -> Json<Status> {
-    Json(Status { status: "alive" })
 }
 
 /// `GET /healthy`: 200, requests are answered.

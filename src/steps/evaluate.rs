@@ -6,6 +6,8 @@
 //! protocols, so each choice that moves them is a parameter. A log of impressions, where one is given,
 //! adds what users did with the answers of a service, by variant.
 
+pub mod user_values;
+
 use std::path::Path;
 
 use miette::Diagnostic;
@@ -14,7 +16,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::data_type::{CANDIDATES, COMPARISON, IMPRESSIONS, ITEMS, MATRIX, RECOMMENDATIONS, REPORT, USERS};
+use super::data_type::{
+    CANDIDATES, COMPARISON, IMPRESSIONS, ITEMS, MATRIX, RECOMMENDATIONS, REPORT, USER_METRICS, USERS,
+};
 use crate::codec::lists::Ids;
 use crate::codec::{CodecError, catalog, feedback, json, lists, npz, table};
 use crate::eval::compare::{Comparison, choose_baseline};
@@ -129,6 +133,13 @@ evaluate:
             "json",
             "for each model its metrics, the protocol and who was counted",
         ),
+        OutputPort::new(
+            "user_metrics",
+            USER_METRICS,
+            "parquet",
+            "the NDCG of each user by model and cut; experiments compare variants by it",
+        )
+        .on_request(),
     ];
 
     fn check(&self) -> Result<(), ParameterFault> {
@@ -155,6 +166,9 @@ evaluate:
         let ids = Ids::read(ctx.input("users"), ctx.input("items"))?;
         let evaluator = Evaluator::new(self.protocol(), &test, &history, &catalog)?;
         let models = self.measure(ctx, &evaluator, &ids)?;
+        if let Some(path) = ctx.requested_output("user_metrics") {
+            user_values::write(path, ctx.input("users"), &evaluator, &models)?;
+        }
         let mut comparison = Comparison::new(&evaluator, models, baseline, self.compare_at());
         comparison.online = self.online(ctx)?;
         for (name, model) in &comparison.models {

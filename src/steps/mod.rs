@@ -8,7 +8,7 @@ mod als;
 mod blend;
 mod bpr;
 mod ease;
-mod evaluate;
+pub mod evaluate;
 mod graph_filter;
 mod item2item;
 mod item_knn;
@@ -109,6 +109,8 @@ pub mod data_type {
     pub const IMPRESSIONS: &str = "impressions";
     /// A table that compares models.
     pub const COMPARISON: &str = "comparison";
+    /// A metric of each user.
+    pub const USER_METRICS: &str = "user metrics";
 }
 
 /// What the second stage knows of the items.

@@ -5,7 +5,8 @@
 //! 2. [`fingerprint`], [`digests`], [`store`], [`release`]: what is known, kept and shown;
 //! 3. [`decide`]: does a step have to run; [`forecast`]: what would a run do, and why; [`witness`]: that
 //!    nothing has to, at a glance;
-//! 4. [`executor`] does it, [`process`] runs commands, [`event`] tells, [`history`] remembers.
+//! 4. [`executor`] does it, [`process`] runs commands, [`event`] tells, [`history`] remembers;
+//! 5. [`experiment`]: many variants of a pipeline as one plan.
 
 pub mod accept;
 pub mod config;
@@ -14,6 +15,7 @@ pub mod digest;
 pub mod digests;
 pub mod event;
 pub mod executor;
+pub mod experiment;
 pub mod fault;
 pub mod files;
 pub mod fingerprint;

@@ -5,6 +5,7 @@
 //! trains), two steps writing one path, cycles. What comes out can be run.
 
 pub mod kept;
+pub mod merge;
 mod record;
 mod resolve;
 mod roles;
@@ -24,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use super::digest::Digest;
 use super::fault::{Fault, FileError, did_you_mean};
 use super::fingerprint::Definition;
-use super::kind::{Kind, Runnable};
+use super::kind::{Kind, Role, Runnable};
 use super::source::Span;
 use super::spec::{Retries, Spec};
 
@@ -291,6 +292,11 @@ impl Plan {
             }
         }
         reached
+    }
+
+    /// Whether data of the test period reaches a step.
+    pub fn sees_test(&self, step: usize) -> bool {
+        roles::reaching(&self.steps, 0..self.steps.len())[step].contains(&Role::Test)
     }
 
     /// Positions of a step and of everything that it depends on.

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::fault::{Fault, FileError};
-use super::source::{Sources, Span};
+use super::source::{SourceId, Sources, Span};
 use super::values::Scope;
 use super::yaml::Node;
 
@@ -188,6 +188,14 @@ pub enum SpecError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     File(#[from] FileError),
+}
+
+/// The text of a file that is no pipeline, such as an experiment, as a source of its own.
+///
+/// # Errors
+/// When it cannot be read or is no text.
+pub fn read_file(path: &Path, sources: &mut Sources) -> Result<(String, SourceId), SpecError> {
+    load::read_other(path, sources)
 }
 
 impl Spec {

@@ -272,7 +272,7 @@ fn the_command_loses_no_acknowledged_event_to_kill_9_and_ends_well_at_sigterm() 
 }
 
 /// `recsys serve` in a project, and where it listens.
-fn command(project: &Path) -> (Child, SocketAddr) {
+pub fn command(project: &Path) -> (Child, SocketAddr) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_recsys"))
         .args(["serve", "service.yaml"])
         .current_dir(project)

@@ -1,9 +1,9 @@
 //! What services of a layout tell each other: plain columns, neither counted as answers nor logged as
 //! impressions, because nobody sees them.
 
+use axum::Json;
 use axum::extract::State as Extract;
-use axum::routing::get;
-use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::serve::error::ApiError;
@@ -11,18 +11,22 @@ use crate::serve::events::Event;
 use crate::serve::layout::Resource;
 use crate::serve::library::Library;
 use crate::serve::lists::List;
+use crate::serve::openapi::{Operation, Parameter, Routes, Shape, USER_ID};
 use crate::serve::parameters::Parameters;
 use crate::serve::state::State;
 
+const TRACK_IDS: Parameter = Parameter::optional("track_id", Shape::Ids, "The tracks.");
+const COUNT: Parameter = Parameter::needed("k", Shape::Count, "How many, at most.");
+
 /// A ranked list.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ListTable {
     track_ids: Vec<i64>,
     scores: Vec<f32>,
 }
 
 /// Events of a user, newest first.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct EventTable {
     track_ids: Vec<i64>,
     at_ms: Vec<i64>,
@@ -65,12 +69,29 @@ impl EventTable {
 }
 
 /// The routes for other services about what this one answers.
-pub fn router(resource: Resource) -> Router<State> {
+pub fn routes(resource: Resource) -> Routes {
+    let routes = Routes::tagged("between services");
     match resource {
-        Resource::Offline => Router::new().route("/lists/offline/{user_id}", get(offline)),
-        Resource::Similar => Router::new().route("/lists/similar", get(similar)),
-        Resource::Events => Router::new().route("/lists/history/{user_id}/{k}", get(history)),
-        Resource::Final | Resource::Online | Resource::Popular => Router::new(),
+        Resource::Offline => {
+            let operation = Operation::new("The precomputed list of a user, whole", "")
+                .takes(&[&USER_ID])
+                .answers::<Option<ListTable>>("The list, or null.");
+            routes.get("/lists/offline/{user_id}", offline, &operation)
+        }
+        Resource::Similar => {
+            let operation = Operation::new("The lists of similar tracks of some tracks, whole", "")
+                .takes(&[&TRACK_IDS])
+                .answers::<Vec<ListTable>>("The lists, in the order of the tracks.");
+            routes.get("/lists/similar", similar, &operation)
+        }
+        Resource::Events => {
+            let operation = Operation::new("The last events of a user, newest first", "")
+                .takes(&[&USER_ID, &COUNT])
+                .answers::<EventTable>("The events.")
+                .fails(ApiError::EventsUnavailable);
+            routes.get("/lists/history/{user_id}/{k}", history, &operation)
+        }
+        Resource::Final | Resource::Online | Resource::Popular => routes,
     }
 }
 

@@ -8,13 +8,26 @@ use crate::workflow::kind::Role;
 use crate::workflow::source::Span;
 use crate::workflow::spec::Spec;
 
+/// The periods whose data reaches each step; `order` has every step after those that it reads from.
+pub fn reaching(steps: &[PlannedStep], order: impl IntoIterator<Item = usize>) -> Vec<BTreeSet<Role>> {
+    let mut inherited: Vec<BTreeSet<Role>> = vec![BTreeSet::new(); steps.len()];
+    for position in order {
+        let mut roles = BTreeSet::new();
+        for input in &steps[position].inputs {
+            let Source::Step { step: writer, port } = &input.source else { continue };
+            roles.extend(roles_of(&steps[*writer], port, &inherited[*writer]));
+        }
+        inherited[position] = roles;
+    }
+    inherited
+}
+
 /// Every edge that brings data of a period to an input that refuses it.
 pub fn leaks(spec: &Spec, steps: &[PlannedStep], order: &[usize]) -> Vec<Fault> {
-    let mut inherited: Vec<BTreeSet<Role>> = vec![BTreeSet::new(); steps.len()];
+    let inherited = reaching(steps, order.iter().copied());
     let mut faults = Vec::new();
     for &position in order {
         let step = &steps[position];
-        let mut roles = BTreeSet::new();
         for input in &step.inputs {
             let Source::Step { step: writer, port } = &input.source else { continue };
             let found = roles_of(&steps[*writer], port, &inherited[*writer]);
@@ -41,9 +54,7 @@ pub fn leaks(spec: &Spec, steps: &[PlannedStep], order: &[usize]) -> Vec<Fault> 
                 };
                 faults.push(Fault::new(span, message).help(help));
             }
-            roles.extend(found);
         }
-        inherited[position] = roles;
     }
     faults
 }
