@@ -1,8 +1,8 @@
 //! The front of a service: what happens to every request before and after its handler.
 //!
-//! It is one hand-written layer and not a stack of boxed ones, because a request that costs 12 µs has
-//! none to spare: an id, limits, keys, origins, a timeout, metrics and the access log together take
-//! under half a microsecond. Until the artifacts are read it answers for itself.
+//! It is one hand-written layer and not a stack of boxed ones: an id, limits, keys, origins, a timeout,
+//! metrics, the access log and the watch over silent connections together take 2 µs of the 9 µs that the
+//! smallest request costs. Until the artifacts are read it answers for itself.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
