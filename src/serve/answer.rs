@@ -49,8 +49,8 @@ impl<'a> Answer<'a> {
     /// An answer for everyone.
     pub fn new(library: &'a Library, ask: &Ask, picks: &[Pick], source: Case, grounds: &Grounds<'_>) -> Self {
         let reasons = ask.explain.then(|| reasons(library, ask, picks, grounds));
-        let names = picks.iter().filter(|_| ask.names);
-        let names = names.map(|pick| library.details.names(Some(pick.item))).collect();
+        let named = if ask.names { picks } else { &[] };
+        let names = named.iter().map(|pick| library.details.names(Some(pick.item))).collect();
         let items = picks.iter().map(|pick| AnswerItem {
             track_id: library.catalog.track_id(pick.item),
             score: pick.score,

@@ -63,6 +63,11 @@ impl Filter {
             && (self.genres.is_empty() || is_of_genre())
     }
 
+    /// Whether it lets every track in.
+    pub fn is_open(&self) -> bool {
+        self.exclude.is_empty() && self.include.is_none() && self.genres.is_empty() && !self.is_limited()
+    }
+
     /// Whether it depends on the other tracks of the list what may be in it.
     pub fn is_limited(&self) -> bool {
         self.max_per_artist.is_some() || self.max_per_track_group.is_some()

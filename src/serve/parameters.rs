@@ -4,7 +4,7 @@
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
-use axum::extract::{FromRequestParts, Query, RawPathParams};
+use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 
 use super::error::ApiError;
@@ -35,9 +35,10 @@ impl Parameters {
     /// When it is not an integer in that range.
     pub fn k(&self, max_k: usize) -> Result<usize, ApiError> {
         let Some(found) = self.value("k") else { return Ok(DEFAULT_K.min(max_k)) };
-        let expected = || format!("an integer from 1 to {max_k}");
-        let k: usize = parse("k", found, &expected())?;
-        if (1..=max_k).contains(&k) { Ok(k) } else { Err(ApiError::invalid("k", &expected(), found)) }
+        match found.parse() {
+            Ok(k) if (1..=max_k).contains(&k) => Ok(k),
+            _ => Err(ApiError::invalid("k", &format!("an integer from 1 to {max_k}"), found)),
+        }
     }
 
     /// A switch that is off when the request does not say.
@@ -97,8 +98,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let path = RawPathParams::from_request_parts(parts, state).await;
         let path = path.map_err(|_| ApiError::InvalidAddress)?;
-        let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
-        let Query(query) = query.map_err(|_| ApiError::InvalidAddress)?;
+        let query = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned();
         let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         Ok(Self(path.chain(query).collect()))
     }

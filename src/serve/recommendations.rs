@@ -73,8 +73,11 @@ async fn final_list(Extract(state): Extract<State>, parameters: Parameters) -> R
     let sources = &state.process().sources;
     let gathered = sources.gather(&state, library, user_id, blending).await;
     let history = History::of(&gathered, library, user_id, blending);
+    let takes_all = ask.takes_all(library) && (!blending.exclude_seen || history.seen.is_empty());
     let allows = |pick: &Pick| {
-        ask.allows(library, pick.item) && !(blending.exclude_seen && history.seen.contains(&pick.item))
+        takes_all
+            || (ask.allows(library, pick.item)
+                && !(blending.exclude_seen && history.seen.contains(&pick.item)))
     };
 
     let list = gathered.offline(library, user_id).unwrap_or_default();
@@ -84,7 +87,10 @@ async fn final_list(Extract(state): Extract<State>, parameters: Parameters) -> R
     let seed = user_id.cast_unsigned() ^ (history.n_events as u64).rotate_left(32);
     let popular = library.popular().filter(allows);
     let picks = match case {
-        // Nothing to blend, which is what most requests are.
+        // Nothing to blend and nothing to leave out, which is what most requests are.
+        Case::Personal if takes_all => {
+            ask.cut(library, library.picks(list, Source::Personal).chain(library.popular()))
+        }
         Case::Personal | Case::Default => ask.cut(library, offline.chain(popular)),
         _ => ask.cut(library, blend(&mut online, &mut offline, blending, seed).chain(popular)),
     };

@@ -20,6 +20,7 @@ impl Taken {
     }
 
     /// Adds an item; whether it is new.
+    #[inline]
     pub fn insert(&mut self, item: u32) -> bool {
         if 2 * (self.n + 1) > self.table.len() {
             self.grow();
