@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 
-PATIENCE = 30.0
+PATIENCE = 180  # seconds; a busy machine may take long to start a browser
 
 
 def chromium():
