@@ -160,7 +160,14 @@ impl Interactions {
     /// # Errors
     /// When a new value is not finite and positive.
     pub fn map_values(&self, change: impl Fn(f32) -> f32) -> Result<Self, InvalidInteractions> {
-        let values = self.values().iter().map(|&value| change(value)).collect();
+        self.with_values(self.values().iter().map(|&value| change(value)).collect())
+    }
+
+    /// The same pairs with these values, one for each, in the order of [`values`](Self::values).
+    ///
+    /// # Errors
+    /// When their number differs, or one is not finite and positive.
+    pub fn with_values(&self, values: Vec<f32>) -> Result<Self, InvalidInteractions> {
         Self::new(self.n_users(), self.n_items(), self.row_starts().to_vec(), self.items().to_vec(), values)
     }
 }

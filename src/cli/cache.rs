@@ -100,8 +100,8 @@ fn time(text: &str) -> Result<Duration, String> {
     written(text, units::duration)
 }
 
-/// The store is kept under so many bytes when nobody says otherwise.
-pub const DEFAULT_SIZE: u64 = 50 << 30;
+/// The store is kept under this when nobody says otherwise.
+pub const DEFAULT_SIZE: &str = "50GiB";
 
 /// A size as people write it.
 ///

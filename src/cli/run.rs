@@ -1,9 +1,10 @@
 //! `recsys run`: runs a pipeline, or says what it would run.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, Command, FromArgMatches};
 use miette::Diagnostic;
 use thiserror::Error;
 
@@ -70,7 +71,7 @@ pub struct RunArgs {
 
     /// Results that no release needs go when the store grows beyond this: what is cheapest to make
     /// again per byte first
-    #[arg(long, env = "RECSYS_CACHE_SIZE", value_name = "SIZE", default_value = "50GiB", value_parser = super::cache::size)]
+    #[arg(long, env = "RECSYS_CACHE_SIZE", value_name = "SIZE", default_value = super::cache::DEFAULT_SIZE, value_parser = super::cache::size)]
     cache_size: u64,
 
     /// How to tell of the run
@@ -138,21 +139,15 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
 }
 
 impl RunArgs {
-    /// A run of all of a pipeline, without further words.
-    pub fn everything(pipeline: PipelineArgs) -> Self {
-        Self {
-            pipeline,
-            from: Vec::new(),
-            until: Vec::new(),
-            only: Vec::new(),
-            force: Vec::new(),
-            dry_run: false,
-            jobs: None,
-            keep_going: false,
-            serve: false,
-            cache_size: super::cache::DEFAULT_SIZE,
-            log_format: LogFormat::Text,
-        }
+    /// What `recsys run PIPELINE --config …` means, with the defaults of the command line and the environment.
+    ///
+    /// # Errors
+    /// When an environment variable has a value that the command line would refuse.
+    pub fn with_configs(pipeline: &Path, configs: &[PathBuf]) -> Result<Self, clap::Error> {
+        let mut words = vec![OsStr::new("run"), pipeline.as_os_str()];
+        words.extend(configs.iter().flat_map(|config| [OsStr::new("--config"), config.as_os_str()]));
+        let command = Self::augment_args(Command::new("run"));
+        Self::from_arg_matches(&command.try_get_matches_from(words)?)
     }
 
     /// The pipeline, and the steps to run in any case: in `--force pipelines/demo.yaml` the word after

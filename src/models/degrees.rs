@@ -25,13 +25,7 @@ pub fn normalized(
         let of_user = (items.len().max(1) as f64).powf(-user_exponent);
         values.extend(items.iter().map(|&item| (of_user * of_item[item as usize]) as f32));
     }
-    Interactions::new(
-        interactions.n_users(),
-        interactions.n_items(),
-        interactions.row_starts().to_vec(),
-        interactions.items().to_vec(),
-        values,
-    )
+    interactions.with_values(values)
 }
 
 /// `d_i` to a power, for every item; an item that nobody has counts as if one user had it.

@@ -87,13 +87,7 @@ fn bm25(
             scaled(count * (K1 + 1.0) / (K1 * norm + count) * idf)
         }));
     }
-    Interactions::new(
-        interactions.n_users(),
-        interactions.n_items(),
-        interactions.row_starts().to_vec(),
-        interactions.items().to_vec(),
-        values,
-    )
+    interactions.with_values(values)
 }
 
 #[cfg(test)]

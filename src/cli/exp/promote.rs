@@ -9,7 +9,6 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::show;
-use crate::cli::project::PipelineArgs;
 use crate::cli::{CommandError, run};
 use crate::console::remark;
 use crate::workflow::experiment::file::as_yaml;
@@ -61,6 +60,9 @@ enum PromoteError {
     #[error("`{}` was written by somebody else", path.display())]
     #[diagnostic(help("name another file after `--output`, or say `--force`"))]
     Foreign { path: PathBuf },
+    #[error("the pipeline cannot be run: {0}")]
+    #[diagnostic(help("the file is written; mend the environment variable, then `recsys run`"))]
+    Environment(clap::Error),
 }
 
 /// Writes the file, and runs the pipeline with it.
@@ -93,9 +95,8 @@ pub fn promote(args: &PromoteArgs, root: &Path) -> Result<(), CommandError> {
     if args.no_run {
         return Ok(());
     }
-    let pipeline =
-        PipelineArgs { pipeline: record.pipeline.clone(), configs, vars: Vec::new(), set: Vec::new() };
-    run::run(&run::RunArgs::everything(pipeline), root)
+    let args = run::RunArgs::with_configs(&record.pipeline, &configs);
+    run::run(&args.map_err(|error| CommandError::usage(PromoteError::Environment(error)))?, root)
 }
 
 fn chosen<'a>(record: &'a ExperimentRecord, name: Option<&str>) -> Result<&'a VariantRecord, PromoteError> {

@@ -69,7 +69,7 @@ pub struct RunArgs {
     top: usize,
 
     /// Results that no release needs go when the store grows beyond this
-    #[arg(long, env = "RECSYS_CACHE_SIZE", value_name = "SIZE", default_value = "50GiB", value_parser = crate::cli::cache::size)]
+    #[arg(long, env = "RECSYS_CACHE_SIZE", value_name = "SIZE", default_value = crate::cli::cache::DEFAULT_SIZE, value_parser = crate::cli::cache::size)]
     cache_size: u64,
 
     /// How to tell of the run

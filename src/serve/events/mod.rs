@@ -11,6 +11,8 @@ pub mod sqlite;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use tokio::sync::oneshot;
+
 use super::metrics::{Histogram, Page};
 use super::peers::Peer;
 use super::peers::tables::EventTable;
@@ -56,6 +58,21 @@ pub struct NotStored;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("events cannot be read")]
 pub struct Unreadable;
+
+/// What a store's writer is told.
+#[derive(Debug)]
+enum Message {
+    Append(Append),
+    Close,
+}
+
+/// Listens that wait to be stored, and who waits for that.
+#[derive(Debug)]
+struct Append {
+    new: NewEvents,
+    at_ms: i64,
+    stored: oneshot::Sender<Result<Stored, NotStored>>,
+}
 
 /// The events of a service, wherever they are kept.
 #[derive(Debug)]

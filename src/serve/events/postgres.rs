@@ -17,7 +17,7 @@ use tokio_postgres::Config;
 
 use self::link::Link;
 pub use self::link::told;
-use super::{Event, NewEvents, NotStored, Stored, Unreadable, now_ms};
+use super::{Append, Event, Message, NewEvents, NotStored, Stored, Unreadable, now_ms};
 use crate::serve::failure::EventsFault;
 
 const QUEUE: usize = 4096;
@@ -54,19 +54,6 @@ pub struct PostgresStore {
     keep: usize,
     timeout: Duration,
     writer: Mutex<Option<JoinHandle<()>>>,
-}
-
-#[derive(Debug)]
-enum Message {
-    Append(Append),
-    Close,
-}
-
-#[derive(Debug)]
-struct Append {
-    new: NewEvents,
-    at_ms: i64,
-    stored: oneshot::Sender<Result<Stored, NotStored>>,
 }
 
 impl PostgresStore {

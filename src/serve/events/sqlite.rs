@@ -16,7 +16,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Event, NewEvents, NotStored, Stored, now_ms};
+use super::{Append, Event, Message, NewEvents, NotStored, Stored, now_ms};
 use crate::serve::failure::EventsFault;
 
 const FORMAT_VERSION: u32 = 2;
@@ -30,19 +30,6 @@ pub struct EventStore {
     queue: mpsc::Sender<Message>,
     histories: Arc<Histories>,
     writer: Mutex<Option<JoinHandle<()>>>,
-}
-
-#[derive(Debug)]
-enum Message {
-    Append(Append),
-    Close,
-}
-
-#[derive(Debug)]
-struct Append {
-    new: NewEvents,
-    at_ms: i64,
-    stored: oneshot::Sender<Result<Stored, NotStored>>,
 }
 
 impl EventStore {

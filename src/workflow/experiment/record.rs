@@ -103,7 +103,7 @@ impl ExperimentRecord {
 
     /// The record of an experiment; nothing when there is none that this program can read.
     pub fn find(folder: &Path, name: &str) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(folder.join(format!("{name}.json"))).ok()?).ok()
+        files::read_json(&folder.join(format!("{name}.json")))
     }
 
     /// Every record, the newest first.

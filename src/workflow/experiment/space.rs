@@ -8,6 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::workflow::digest::Digest;
+
 /// Variants of one experiment; more are a slip of the pen.
 const MOST_VARIANTS: usize = 10_000;
 
@@ -187,7 +189,7 @@ fn named(points: Vec<BTreeMap<String, Json>>) -> Vec<Variant> {
             values.iter().map(|(path, value)| format!("{}={}", key(path), shown(value))).collect();
         let mut name: String = parts.join(",").chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
         if name.chars().count() > LONGEST_NAME || taken.contains(&name) {
-            let whole = blake3::hash(Json::from_iter(values.clone()).to_string().as_bytes()).to_hex();
+            let whole = Digest::of(Json::from_iter(values.clone()).to_string().as_bytes()).to_string();
             name =
                 name.chars().take(LONGEST_NAME - 9).chain("~".chars()).chain(whole.chars().take(8)).collect();
         }
