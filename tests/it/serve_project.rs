@@ -35,7 +35,8 @@ pub struct Project {
 impl Project {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let service = Service::default().under(folder.path());
+        // Port 0: tests run beside each other, and the port of the default belongs to one at a time.
+        let service = Service { port: 0, ..Service::default() }.under(folder.path());
         let project = Self { folder, service };
         let artifacts = &project.service.artifacts;
         project.write(&artifacts.items, items());
