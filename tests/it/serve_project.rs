@@ -5,6 +5,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
@@ -122,9 +123,13 @@ impl Drop for Running {
     }
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, below those that the system hands out by itself: between now and
+/// its use nobody else gets it, neither another test here nor a connection that goes out.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let salt = u16::try_from(std::process::id() % 100).unwrap() * 100;
+    let mut ports = (0..100).map(|_| 20_000 + salt + NEXT.fetch_add(1, Ordering::Relaxed) % 100);
+    ports.find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok()).expect("one port of a hundred is free")
 }
 
 /// An answer over a real connection.
