@@ -20,6 +20,8 @@ mod schema;
 mod serve;
 mod session;
 mod status;
+mod track;
+mod tracked;
 mod unchanged;
 mod verify_service;
 mod why;
@@ -78,6 +80,8 @@ enum Command {
     Runs(runs::RunsArgs),
     /// Show the last log of a step
     Logs(logs::LogsArgs),
+    /// Send to the MLflow server what runs have logged and it has not taken yet
+    Track(track::TrackArgs),
     /// Show the steps of a pipeline and how they depend on each other
     Graph(graph::GraphArgs),
     /// Check a pipeline file without running anything
@@ -176,6 +180,7 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
         Command::VerifyService(args) => verify_service::verify_service(&args),
         Command::Runs(args) => runs::runs(&args, &root),
         Command::Logs(args) => logs::logs(&args, &root),
+        Command::Track(args) => track::track(&args, &root),
         Command::Graph(args) => graph::graph(&args, &root),
         Command::Check(args) => check::check(&args, &root),
         Command::Kinds(args) => kinds::kinds(&args),

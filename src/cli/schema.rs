@@ -5,6 +5,7 @@ use clap::Args;
 use super::{CommandError, kinds};
 use crate::console;
 use crate::steps::KINDS;
+use crate::tracking::settings;
 use crate::workflow::schema;
 
 /// Print the JSON Schema of pipeline files, for editors
@@ -29,7 +30,7 @@ pub struct SchemaArgs {
 /// When there is no such kind.
 pub fn schema(args: &SchemaArgs) -> Result<(), CommandError> {
     let schema = match &args.kind {
-        None => schema::pipeline(KINDS),
+        None => schema::with_section(schema::pipeline(KINDS), "tracking", settings::schema()),
         Some(name) => schema::parameters(kinds::find(name)?),
     };
     console::say(&format!("{schema:#}\n"));

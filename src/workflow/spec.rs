@@ -44,6 +44,8 @@ pub struct Spec {
     pub off: Vec<OffStep>,
     /// The pipeline file.
     pub path: PathBuf,
+    /// `tracking:` of all files as one, rendered; whoever logs runs knows what may stand there.
+    pub tracking: Option<Node>,
     /// Every text that it was made from, for underlining.
     pub sources: Sources,
     /// Every file that was read: the pipeline, its includes, the configurations.
@@ -231,6 +233,7 @@ impl Spec {
         let Some(files) = loaded else { return Err(FileError::new(&sources, faults).into()) };
         let name = load::name_of(&files, path, &mut faults);
         let scope = load::variables(&files, &changes.vars, &scope, &mut faults);
+        let tracking = load::tracking(&files, &changes.tracking, &scope, &mut faults);
         let drafts = expand::expand(&files, &scope, &sources, &mut faults);
         overrides::check_names(&changes, &drafts, &mut faults);
         let known = connect::Known::new(&drafts);
@@ -240,7 +243,8 @@ impl Spec {
         let files =
             files.into_iter().map(|file| file.path).chain(overrides.configs.iter().cloned()).collect();
         let environment_read = scope.environment_read();
-        Ok(Self { name, steps, off, path: path.to_owned(), sources, files, environment_read, faults })
+        let path = path.to_owned();
+        Ok(Self { name, steps, off, path, tracking, sources, files, environment_read, faults })
     }
 
     /// These faults as an error with the texts that they are in.

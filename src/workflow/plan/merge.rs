@@ -34,6 +34,7 @@ impl Plan {
         variants: Vec<(String, Self, BTreeSet<usize>)>,
     ) -> Merged {
         let n_variants = variants.len();
+        let tracking = variants.first().and_then(|(_, plan, _)| plan.tracking.clone());
         let mut steps: Vec<PlannedStep> = Vec::new();
         let mut known: HashMap<Key, usize> = HashMap::new();
         let mut first_of: Vec<usize> = Vec::new();
@@ -75,7 +76,7 @@ impl Plan {
             }
         }
         let graph = graph_of(&steps);
-        Merged { plan: Self { name, path: path.to_owned(), steps, graph }, positions }
+        Merged { plan: Self { name, path: path.to_owned(), tracking, steps, graph }, positions }
     }
 }
 
