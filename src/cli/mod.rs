@@ -36,6 +36,7 @@ use thiserror::Error;
 
 use crate::serve::ServiceError;
 
+pub use schema::of_pipelines;
 pub use unchanged::unchanged;
 
 /// A declarative workflow runner for recommender systems.

@@ -119,20 +119,23 @@ fn artifact_name(folder: &str, path: &Path) -> String {
     names::key(&if folder.is_empty() { file.into_owned() } else { format!("{folder}/{file}") })
 }
 
-/// The last values of metrics: the numbers that a step left. Where there is a curve of the same name, the number
-/// stands at its end.
+/// The numbers that a step left. One that has a curve of the same name stands at its end, unless it is the end.
 pub fn final_points(
     prefix: &str,
     metrics: &BTreeMap<String, f64>,
     result: Option<&StepResult>,
     at: i64,
 ) -> Vec<Point> {
-    let step = |name: &String| {
-        let curve = result.and_then(|result| result.notes.curves.get(name));
-        curve.and_then(|curve| curve.last()).map_or(0, |(step, _)| *step)
-    };
-    let values = metrics.iter().filter(|(_, value)| value.is_finite());
-    let named = names::keyed(values.map(|(name, value)| (format!("{prefix}{name}"), (step(name), *value))));
+    let end = |name: &String| result?.notes.curves.get(name)?.last().copied();
+    let values = metrics.iter().filter_map(|(name, value)| {
+        let step = match end(name) {
+            Some((_, last)) if last.to_bits() == value.to_bits() => return None,
+            Some((step, _)) => step,
+            None => 0,
+        };
+        value.is_finite().then(|| (format!("{prefix}{name}"), (step, *value)))
+    });
+    let named = names::keyed(values);
     named.into_iter().map(|(key, (step, value))| Point { key, value, step, at }).collect()
 }
 

@@ -308,7 +308,7 @@ impl Inner {
         let untouched = matches!(reason, Reused::Unchanged | Reused::AsReleased);
         let result = self.result(step, key);
         if untouched && (self.steps.len() > FEW_STEPS || matches!(reason, Reused::AsReleased)) {
-            let points = facts::final_points(&format!("{step}."), metrics, result.as_ref(), now());
+            let points = facts::final_points(&format!("{step}."), metrics, None, now());
             return self.note(vec![Entry::Metrics { run: WHOLE.to_owned(), points }]);
         }
         self.step_started(step, &[("recsys.reason", reason.to_string())]);
@@ -340,7 +340,7 @@ impl Inner {
         let whole = WHOLE.to_owned();
         let mut entries = vec![Entry::Metrics {
             run: whole.clone(),
-            points: facts::final_points(&format!("{step}."), metrics, result, at),
+            points: facts::final_points(&format!("{step}."), metrics, None, at),
         }];
         let facts = self.steps.get(step);
         if let (Some(facts), Some(result)) = (facts, result) {

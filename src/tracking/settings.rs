@@ -18,6 +18,8 @@ use crate::workflow::yaml::{Node, Value};
 #[serde(deny_unknown_fields, default)]
 #[schemars(example = serde_json::json!({ "mlflow": "http://127.0.0.1:5000", "experiment": "music" }))]
 pub struct Settings {
+    /// Whether runs are tracked: true, or a template that gives true or false.
+    pub when: bool,
     /// Address of an MLflow server, `http://` or `https://`; without it `MLFLOW_TRACKING_URI` of the environment
     /// names the server. Credentials come from the environment alone: `MLFLOW_TRACKING_USERNAME` and
     /// `MLFLOW_TRACKING_PASSWORD`, or `MLFLOW_TRACKING_TOKEN`.
@@ -41,6 +43,7 @@ impl Default for Settings {
     fn default() -> Self {
         let artifacts = ["html", "json", "md", "txt", "csv", "png", "svg", "pdf", "model"];
         Self {
+            when: true,
             mlflow: None,
             experiment: None,
             steps: true,
@@ -61,7 +64,8 @@ pub fn faults(node: &Node) -> Vec<Fault> {
     if matches!(node.value, Value::Bool(_) | Value::Null) {
         return Vec::new();
     }
-    let mut faults = parameters::check(node, &schema(), "key");
+    let schema = schema();
+    let mut faults = parameters::check_part(node, &schema, &schema, "tracking");
     if let Some(size) = node.given("largest_artifact") {
         units::memory(size, &mut faults);
     }
@@ -82,7 +86,7 @@ impl Settings {
         match serde_json::from_str(tracking?).ok()? {
             Json::Bool(true) => Some(Self::default()),
             Json::Bool(false) | Json::Null => None,
-            settings => serde_json::from_value(settings).ok(),
+            settings => serde_json::from_value(settings).ok().filter(|settings: &Self| settings.when),
         }
     }
 
@@ -191,7 +195,7 @@ mod tests {
         assert_eq!(kept.largest_artifact(), 1000);
         assert_eq!(Settings::of_plan(Some("true")), Some(Settings::default()));
         assert_eq!(Settings::default().largest_artifact(), 64 << 20);
-        for nothing in [None, Some("false"), Some("null")] {
+        for nothing in [None, Some("false"), Some("null"), Some(r#"{"when": false}"#)] {
             assert_eq!(Settings::of_plan(nothing), None);
         }
     }
