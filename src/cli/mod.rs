@@ -11,6 +11,8 @@ mod help;
 mod init;
 mod kinds;
 mod logs;
+mod metrics;
+mod page;
 mod project;
 mod project_view;
 mod recommend;
@@ -19,6 +21,7 @@ mod runs;
 mod schema;
 mod serve;
 mod session;
+mod sheet;
 mod status;
 mod unchanged;
 mod verify_service;
@@ -76,6 +79,8 @@ enum Command {
     VerifyService(verify_service::VerifyServiceArgs),
     /// List recorded runs, or tell of one
     Runs(runs::RunsArgs),
+    /// Show what runs measured, and what changed between two of them
+    Metrics(metrics::MetricsArgs),
     /// Show the last log of a step
     Logs(logs::LogsArgs),
     /// Show the steps of a pipeline and how they depend on each other
@@ -175,6 +180,7 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
         Command::Recommend(args) => recommend::recommend(&args),
         Command::VerifyService(args) => verify_service::verify_service(&args),
         Command::Runs(args) => runs::runs(&args, &root),
+        Command::Metrics(args) => metrics::metrics(&args, &root),
         Command::Logs(args) => logs::logs(&args, &root),
         Command::Graph(args) => graph::graph(&args, &root),
         Command::Check(args) => check::check(&args, &root),
