@@ -157,7 +157,10 @@ fn sheet(account: &Account, rows: &[&Measured]) -> Sheet {
     Sheet { title, columns, rows, notes: vec![note] }
 }
 
-/// A number as people read it: four places, more for what is small.
+/// A number as people read it: four places, more for what is small, none for what is counted.
 fn plain(value: f64) -> String {
+    if value.fract() == 0.0 && value.abs() >= 10.0 {
+        return format!("{value}");
+    }
     if value != 0.0 && value.abs() < 0.001 { format!("{value:.3e}") } else { format!("{value:.4}") }
 }

@@ -14,7 +14,7 @@ body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;padding:0 1.2rem;max-wi
 h1{font-size:1.4rem;margin:0 0 1rem}.wide{overflow-x:auto}\
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}\
 th,td{padding:.35rem .8rem;text-align:left;white-space:nowrap;border-bottom:1px solid var(--line)}\
-th{position:sticky;top:0;background:var(--paper);color:var(--dim);font-weight:600}\
+th{white-space:normal;vertical-align:bottom;position:sticky;top:0;background:var(--paper);color:var(--dim);font-weight:600}\
 th button{all:unset;cursor:pointer}th button:focus-visible{outline:2px solid var(--mark)}\
 th[aria-sort=ascending] button::after{content:' ↑'}th[aria-sort=descending] button::after{content:' ↓'}\
 .n{text-align:right}svg{display:block}svg line{stroke:var(--mark);stroke-width:2}svg circle{fill:var(--mark)}\
@@ -43,7 +43,8 @@ pub fn page(sheet: &Sheet, columns: &[usize]) -> String {
     );
     let class = |column: usize| if sheet.columns[column].is_number { " class=\"n\"" } else { "" };
     for &column in columns {
-        let title = escaped(&sheet.columns[column].title);
+        // Names of metrics are long: they may break where a part of them ends.
+        let title = escaped(&sheet.columns[column].title).replace('.', ".<wbr>").replace('_', "_<wbr>");
         let _ = write!(html, "<th scope=\"col\"{}><button>{title}</button></th>", class(column));
     }
     html.push_str("</tr></thead><tbody>\n");

@@ -31,6 +31,8 @@ pub enum Audience {
     People,
     /// Spreadsheets.
     Programs,
+    /// Nobody: what would make a table too wide.
+    Nobody,
 }
 
 /// A column.

@@ -23,6 +23,34 @@ impl<'a> Side<'a> {
     }
 }
 
+/// Why variants cannot be compared user by user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Untold {
+    /// Their step writes no values by user.
+    NoTable,
+    /// It does, but not of this metric.
+    NoColumn,
+    /// What it wrote is no longer in the store.
+    Gone,
+}
+
+impl Untold {
+    /// Why a variant cannot be compared by a metric; nothing when it can.
+    pub fn of(store: &Store, variant: &VariantRecord, metric: &MetricName) -> Option<Self> {
+        let Some(result) = Side::of(variant, metric).and_then(|side| store.recorded(&side.key)) else {
+            return Some(Self::Gone);
+        };
+        match result.outputs.get("user_metrics") {
+            None => Some(Self::NoTable),
+            Some(object) if !store.object_path(object.digest).is_file() => Some(Self::Gone),
+            Some(_) => match kept::by_user(store, &result, &metric.metric) {
+                Ok(Some(_)) => None,
+                _ => Some(Self::NoColumn),
+            },
+        }
+    }
+}
+
 /// Each of `others` against `one`, p-values corrected for their number; nothing where values by user are missing.
 pub fn against(
     store: &Store,

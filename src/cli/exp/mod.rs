@@ -15,6 +15,7 @@ mod run;
 mod show;
 mod table;
 mod verdict;
+mod view;
 
 use std::path::Path;
 

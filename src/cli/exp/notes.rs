@@ -1,7 +1,8 @@
 //! What is said below a table of variants: which is best, how sure that is, what was asked, what went wrong.
 
+use super::against::Untold;
 use super::fields::Row;
-use super::table::View;
+use super::view::View;
 use crate::steps::evaluate::user_values::Correction;
 use crate::workflow::experiment::{Direction, Ended};
 
@@ -44,33 +45,34 @@ pub fn notes(view: &View<'_>) -> Vec<String> {
 }
 
 fn verdict(view: &View<'_>) -> Vec<String> {
-    let metric = &view.objective.metric;
+    let objective = &view.objective.metric;
     let mut notes = Vec::new();
-    let best = view.rows.iter().find(|row| view.is_best(row));
-    match (best, &view.one) {
-        (Some(best), _) => notes.push(format!("★ best by `{metric}`: {}", best.variant.name)),
-        (None, Some((_, best, Correction::Picked))) => {
-            notes.push(format!("best by `{metric}`, not among these: {}", best.name));
+    match view.best {
+        Some((_, best)) if view.rows.iter().any(|row| view.is_best(row)) => {
+            notes.push(format!("★ best by `{objective}`: {}", best.name));
         }
-        (None, None) => notes.push("no variant can be chosen".to_owned()),
-        _ => {}
+        Some((_, best)) => notes.push(format!("best by `{objective}`, not among these: {}", best.name)),
+        None => notes.push("no variant can be chosen".to_owned()),
     }
-    let Some((_, one, correction)) = view.one else { return notes };
-    let told: Vec<&Row<'_>> = view.rows.iter().filter(|row| row.against.is_some()).collect();
-    if told.is_empty() {
-        if view.rows.iter().filter(|row| row.variant.ended == Ended::Done).count() > 1 {
-            notes.push(format!(
-                "for paired tests let the step `{0}` write values by user: give it the output `user_metrics`, as in \
-                 pipelines/als.yaml",
-                metric.step
-            ));
-        }
+    let Some(one) = view.one else { return notes };
+    let (step, metric) = (&view.metric.step, &view.metric);
+    match view.untold {
+        Some(Untold::NoTable) => notes.push(format!(
+            "for paired tests let `{step}` write values by user: give it the output `user_metrics`, as in \
+             pipelines/als.yaml"
+        )),
+        Some(Untold::NoColumn) => notes.push(format!("`{metric}` has no values by user: no paired tests")),
+        Some(Untold::Gone) => notes.push(format!(
+            "no paired tests: the values by user that `{step}` wrote are not in the store; `recsys exp run` makes \
+             them again"
+        )),
+        None => {}
+    }
+    if view.compared == 0 {
         return notes;
     }
-    let level = |row: &&&Row<'_>| row.against.is_some_and(|against| against.p_value >= 0.05);
-    if correction == Correction::Picked {
-        let equals: Vec<&str> = told.iter().filter(level).map(|row| row.variant.name.as_str()).collect();
-        notes.push(match equals.as_slice() {
+    if view.correction == Correction::Picked {
+        notes.push(match view.alike.as_slice() {
             [] => "every other one is worse than the best of them (p < 0.05)".to_owned(),
             few if few.len() <= 4 => format!("may be as good (p ≥ 0.05): {}", few.join(" · ")),
             many => {
@@ -78,44 +80,32 @@ fn verdict(view: &View<'_>) -> Vec<String> {
             }
         });
     } else {
-        let differ = told.len() - told.iter().filter(level).count();
-        notes.push(format!(
-            "compared with {}: {differ} of {} differ from it (p < 0.05)",
-            one.name,
-            told.len()
-        ));
+        let differ = view.compared - view.alike.len();
+        notes
+            .push(format!("by `{metric}` {differ} of {} differ from {} (p < 0.05)", view.compared, one.name));
     }
     notes
 }
 
 fn how_sure(view: &View<'_>) -> Vec<String> {
-    let mut notes = Vec::new();
-    let Some((_, _, correction)) = view.one else { return notes };
     let told: Vec<_> = view.rows.iter().filter_map(|row| row.against).collect();
-    if told.is_empty() {
-        return notes;
-    }
-    let users = (told.iter().map(|a| a.users).min(), told.iter().map(|a| a.users).max());
-    let users = match users {
-        (Some(low), Some(high)) if low != high => format!("{low} to {high}"),
-        (Some(users), _) => users.to_string(),
-        _ => String::new(),
+    let (Some(low), Some(high)) = (told.iter().map(|a| a.users).min(), told.iter().map(|a| a.users).max())
+    else {
+        return Vec::new();
     };
-    let correction = match correction {
-        Correction::Named => format!("Holm-corrected for {} comparisons", view.compared),
-        Correction::Picked => format!(
-            "times {} (Bonferroni), so that it holds although the best was picked by the same data",
-            view.compared
-        ),
+    let users = if low == high { low.to_string() } else { format!("{low} to {high}") };
+    let correction = match (view.correction, view.compared) {
+        (_, 1) => String::new(),
+        (Correction::Named, n) => format!(", Holm-corrected for {n} comparisons"),
+        (Correction::Picked, n) => {
+            format!(", times {n} (Bonferroni): so it holds although the same data picked the best")
+        }
     };
-    let whose = if view.one.is_some_and(|(_, _, how)| how == Correction::Picked) {
-        "the best"
-    } else {
-        "the baseline"
-    };
-    notes.push(format!(
-        "difference to {whose} over {users} users, its interval by itself · p: paired t-test, {correction}"
-    ));
+    let is_best = view.best.zip(view.one).is_some_and(|((_, best), one)| std::ptr::eq(best, one));
+    let whose = if is_best { "the best" } else { view.one.map_or("", |one| &one.name) };
+    let mut notes = vec![format!(
+        "difference to {whose} over {users} users, each interval by itself · p: paired t-test{correction}"
+    )];
     if told.iter().any(|against| !against.same_data) {
         notes.push(
             "† measured on other data or in another way than what it is compared with: the difference is not that of \
@@ -128,7 +118,6 @@ fn how_sure(view: &View<'_>) -> Vec<String> {
 
 fn unfinished(view: &View<'_>) -> Option<String> {
     let waiting = view.rows.iter().filter(|row| row.variant.ended == Ended::NotRun).count();
-    let waiting = waiting + if waiting > 0 { 0 } else { return None };
     let record = view.rows.iter().find(|row| row.variant.ended == Ended::NotRun)?.record;
     let n = if waiting == 1 { "1 variant".to_owned() } else { format!("{waiting} variants") };
     Some(format!("{n} did not get their turn: `recsys exp run {}` continues", record.path.display()))

@@ -12,7 +12,7 @@ use super::collect::{Collector, StepFacts, WithoutTexts};
 use super::ladder::Ladder;
 use super::planner::Planner;
 use super::recorded::{self, Facts};
-use super::table::View;
+use super::view::View;
 use super::{dry_run, verdict};
 use crate::cli::session::{self, Stop};
 use crate::cli::sheet::Format;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::choice::Choice;
 use super::find;
-use super::table::View;
+use super::view::View;
 use crate::cli::CommandError;
 use crate::cli::sheet::{Cell, Column, Format, Sheet};
 use crate::cli::workspace::store;

@@ -77,10 +77,21 @@ pub fn diff(args: &DiffArgs, root: &Path) -> Result<(), CommandError> {
         !of.iter().any(|known| known.step == row.step && known.metric == row.metric)
     };
     both.extend(before.iter().filter(|row| is_new(&after, row)).cloned());
-    let rows: Vec<&Measured> = args.pick.pick(&both)?;
+    let mut rows: Vec<&Measured> = args.pick.pick(&both)?;
+    // Numbers that only one of them has say nothing of what changed.
+    let all = rows.len();
+    if !args.pick.is_all() {
+        rows.retain(|row| !is_new(&after, row) && !is_new(&before, row));
+    }
+    let lonely = all - rows.len();
     let differences = differences(&rows, &before, &after, &results, &store);
     let changes = changes(&one, &other, &results);
-    let sheet = sheet(&one, &other, &differences, &changes);
+    let mut sheet = sheet(&one, &other, &differences, &changes);
+    if lonely > 0 {
+        sheet
+            .notes
+            .push(format!("{lonely} numbers that only one of the runs has are left out: `--all` shows them"));
+    }
     say(&sheet.render(args.format, || {
         json!({
             "one": one.id, "other": other.id, "pipelines": [one.pipeline, other.pipeline],

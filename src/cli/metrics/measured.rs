@@ -107,6 +107,10 @@ pub fn of(account: &Account, store: &Store) -> Vec<Measured> {
         });
         all.extend(own);
     }
+    // Where something was evaluated, that is what people ask for.
+    if all.iter().any(|one| one.model.is_some()) {
+        all.iter_mut().filter(|one| one.model.is_none()).for_each(|one| one.is_headline = false);
+    }
     all
 }
 
@@ -116,6 +120,11 @@ fn headline(name: &str) -> Option<usize> {
 }
 
 impl Pick {
+    /// Whether every number was asked for.
+    pub fn is_all(&self) -> bool {
+        self.all
+    }
+
     /// Those that were asked for.
     ///
     /// # Errors
