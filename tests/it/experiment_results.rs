@@ -191,7 +191,7 @@ fn experiments_stand_beside_each_other() {
     assert_eq!(names(&compare(&[])).len(), 5);
     assert_eq!(names(&compare(&["other", "size/factors=8"])).len(), 3);
     // The same settings under another name are the same model: no difference at all.
-    let same = compare(&["size/factors=4", "other/factors=4,iterations=3"]);
+    let same = compare(&["size/factors=4", "other/iterations=3,factors=4"]);
     let told = same["variants"].as_array().unwrap().iter().find(|v| !v["against"].is_null()).unwrap();
     assert_eq!((&told["against"]["difference"], &told["against"]["p_value"]), (&json!(0.0), &json!(1.0)));
     assert_eq!(told["against"]["same_data"], true);
@@ -233,7 +233,8 @@ fn what_the_command_line_changed_is_promoted_too() {
 
     let promoted = project.call(&["exp", "promote", "size"]);
     assert_eq!(promoted.code, 0, "{}", promoted.stderr);
-    assert_eq!(promoted.ran(), ["evaluate"], "the rest is what the experiment made");
+    let ran = promoted.ran();
+    assert!(ran.iter().all(|step| *step == "evaluate"), "the rest is what the experiment made: {ran:?}");
     let config = project.read("configs/size_best.yaml");
     for part in ["fail_at: 7", "regularization: 0.5", "factors: "] {
         assert!(config.contains(part), "{config}");

@@ -40,7 +40,7 @@ fn settings_that_make_no_difference_are_told() {
     let run = project.call(&RUN);
     assert_eq!(run.code, 0, "{}", run.stderr);
     run.says("1 setting is equal to another one, and tried once")
-        .says("factors=4,seed=3 and factors=4 come to the same: no step that counts depends on what differs");
+        .says("seed=3,factors=4 and factors=4 come to the same: no step that counts depends on what differs");
     assert_eq!(run.ran().iter().filter(|step| step.starts_with("als")).count(), 1, "{:?}", run.ran());
 }
 
