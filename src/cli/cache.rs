@@ -96,7 +96,11 @@ pub fn cache(args: &CacheArgs, root: &Path) -> Result<(), CommandError> {
     }
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+/// A time as people write it.
+///
+/// # Errors
+/// When it is none.
+pub fn time(text: &str) -> Result<Duration, String> {
     written(text, units::duration)
 }
 

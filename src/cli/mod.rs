@@ -11,6 +11,8 @@ mod help;
 mod init;
 mod kinds;
 mod logs;
+mod metrics;
+mod page;
 mod project;
 mod project_view;
 mod recommend;
@@ -19,6 +21,7 @@ mod runs;
 mod schema;
 mod serve;
 mod session;
+mod sheet;
 mod status;
 mod track;
 mod tracked;
@@ -79,6 +82,8 @@ enum Command {
     VerifyService(verify_service::VerifyServiceArgs),
     /// List recorded runs, or tell of one
     Runs(runs::RunsArgs),
+    /// Show what runs measured, and what changed between two of them
+    Metrics(metrics::MetricsArgs),
     /// Show the last log of a step
     Logs(logs::LogsArgs),
     /// Send to the MLflow server what runs have logged and it has not taken yet
@@ -180,6 +185,7 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
         Command::Recommend(args) => recommend::recommend(&args),
         Command::VerifyService(args) => verify_service::verify_service(&args),
         Command::Runs(args) => runs::runs(&args, &root),
+        Command::Metrics(args) => metrics::metrics(&args, &root),
         Command::Logs(args) => logs::logs(&args, &root),
         Command::Track(args) => track::track(&args, &root),
         Command::Graph(args) => graph::graph(&args, &root),

@@ -78,14 +78,22 @@ impl PipelineArgs {
     }
 }
 
-fn name_and_value(text: &str) -> Result<String, String> {
+/// Checks the shape of `NAME=VALUE`.
+///
+/// # Errors
+/// When it has another one.
+pub fn name_and_value(text: &str) -> Result<String, String> {
     match text.split_once('=') {
         Some((name, _)) if !name.is_empty() => Ok(text.to_owned()),
         _ => Err("expected NAME=VALUE, for example `raw=data/raw`".to_owned()),
     }
 }
 
-fn step_parameter_and_value(text: &str) -> Result<String, String> {
+/// Checks the shape of `STEP.PARAMETER=VALUE`.
+///
+/// # Errors
+/// When it has another one.
+pub fn step_parameter_and_value(text: &str) -> Result<String, String> {
     match text.split_once('=').and_then(|(path, _)| path.split_once('.')) {
         Some((step, parameter)) if !step.is_empty() && !parameter.is_empty() => Ok(text.to_owned()),
         _ => Err("expected STEP.PARAMETER=VALUE, for example `als.factors=128`".to_owned()),

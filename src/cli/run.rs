@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::{Args, Command, FromArgMatches};
@@ -18,6 +18,7 @@ use crate::workflow::event::Listener;
 use crate::workflow::executor::{self, Options, World};
 use crate::workflow::history::RunRecord;
 use crate::workflow::plan::{Plan, Selection};
+use crate::workflow::spec::Overrides;
 
 /// Run a pipeline: what has changed, and what depends on it.
 ///
@@ -146,13 +147,17 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
 }
 
 impl RunArgs {
-    /// What `recsys run PIPELINE --config …` means, with the defaults of the command line and the environment.
+    /// What `recsys run PIPELINE --config … --var … --set …` means, with the defaults of the command line and the
+    /// environment.
     ///
     /// # Errors
     /// When an environment variable has a value that the command line would refuse.
-    pub fn with_configs(pipeline: &Path, configs: &[PathBuf]) -> Result<Self, clap::Error> {
+    pub fn with_overrides(pipeline: &Path, overrides: &Overrides) -> Result<Self, clap::Error> {
         let mut words = vec![OsStr::new("run"), pipeline.as_os_str()];
-        words.extend(configs.iter().flat_map(|config| [OsStr::new("--config"), config.as_os_str()]));
+        words
+            .extend(overrides.configs.iter().flat_map(|config| [OsStr::new("--config"), config.as_os_str()]));
+        words.extend(overrides.vars.iter().flat_map(|text| [OsStr::new("--var"), OsStr::new(text)]));
+        words.extend(overrides.set.iter().flat_map(|text| [OsStr::new("--set"), OsStr::new(text)]));
         let command = Self::augment_args(Command::new("run"));
         Self::from_arg_matches(&command.try_get_matches_from(words)?)
     }

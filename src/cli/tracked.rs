@@ -27,7 +27,8 @@ pub fn check(spec: &mut Spec) {
 /// When tracking is asked for in a way that cannot be followed.
 pub fn destination(plan: &Plan, root: &Path) -> Result<Option<(Destination, Credentials)>, CommandError> {
     let scope = Scope::from_environment(root);
-    let destination = server::destination(plan, |name| scope.env(name)).map_err(CommandError::usage)?;
+    let found = server::destination(plan.tracking.as_deref(), &plan.name, |name| scope.env(name));
+    let destination = found.map_err(CommandError::usage)?;
     Ok(destination.map(|destination| (destination, credentials(root))))
 }
 

@@ -20,7 +20,7 @@ pub mod protocol;
 pub mod significance;
 pub mod table;
 
-pub use evaluator::{Estimate, EvalError, Evaluation, Evaluator};
+pub use evaluator::{Estimate, EvalError, Evaluation, Evaluator, UserValues};
 pub use lists::{InvalidLists, Lists};
 pub use metric::Metric;
 pub use protocol::{Catalog, ItemsCounted, Protocol, SeenItems, UsersCounted};

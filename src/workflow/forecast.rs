@@ -1,14 +1,14 @@
 //! What a run would do, and why, back to the root edit; nothing is written.
 
 use std::cell::LazyCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::decide::{Decision, Ground, InputsError, Outputs};
 use super::digest::Digest;
 use super::event::{Reason, Reused};
-use super::fingerprint::Change;
+use super::fingerprint::{Change, RunKey};
 use super::plan::Source;
 use super::release::Release;
 
@@ -82,6 +82,47 @@ pub fn forecast(
         forecasts.push(Some(forecast));
     }
     Ok(forecasts)
+}
+
+/// A result that is in the store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Known {
+    /// Its name there.
+    pub key: RunKey,
+    /// The numbers that the step left.
+    pub metrics: BTreeMap<String, f64>,
+}
+
+/// The results of the selected steps by position, when none of them would run; nothing otherwise.
+///
+/// # Errors
+/// When an input file cannot be read.
+pub fn results(
+    ground: &Ground<'_>,
+    selected: &BTreeSet<usize>,
+    release: &Release,
+) -> Result<Option<BTreeMap<usize, Known>>, InputsError> {
+    let mut made: Vec<Option<Outputs>> = vec![None; ground.plan.steps.len()];
+    let mut known = BTreeMap::new();
+    for &position in selected {
+        let Some(inputs) = ground.inputs(position, &made)? else { return Ok(None) };
+        let result = match ground.decide(position, &inputs, release) {
+            Decision::Unchanged => {
+                let released = release.state.steps.get(&ground.plan.steps[position].name);
+                let Some(released) = released else { return Ok(None) };
+                made[position] = Some(released.objects());
+                Known { key: released.key, metrics: released.metrics.clone() }
+            }
+            Decision::Restore(result, _) => {
+                let key = result.fingerprint.key();
+                made[position] = Some(result.outputs);
+                Known { key, metrics: result.notes.metrics }
+            }
+            Decision::Run(..) => return Ok(None),
+        };
+        known.insert(position, result);
+    }
+    Ok(Some(known))
 }
 
 /// About a step whose inputs are not known yet: it runs for sure when nothing was ever made with its

@@ -45,6 +45,7 @@ pub struct Plan {
 }
 
 /// One step of a plan.
+#[derive(Clone)]
 pub struct PlannedStep {
     /// Its name.
     pub name: String,

@@ -12,7 +12,7 @@ mod result;
 mod staging;
 pub mod survey;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -187,6 +187,20 @@ impl Store {
     /// The result recorded under a key, whether its bytes are there or not.
     pub fn recorded(&self, key: &RunKey) -> Option<StepResult> {
         StepResult::unsealed(&fs::read(self.result_path(key)).ok()?).ok()
+    }
+
+    /// The results with these keys, as far as they are recorded; found by the names of their files, for those who
+    /// only know the whole key.
+    pub fn recorded_as(&self, keys: &BTreeSet<Digest>) -> BTreeMap<Digest, StepResult> {
+        let folders = survey::entries(&self.folder.join("results"));
+        let files = folders.iter().flat_map(|folder| survey::entries(folder));
+        let named = files.filter_map(|path| {
+            let key = Digest::from_hex(path.file_name()?.to_str()?.split_once('.')?.1)?;
+            keys.contains(&key).then_some((key, path))
+        });
+        named
+            .filter_map(|(key, path)| Some((key, StepResult::unsealed(&fs::read(path).ok()?).ok()?)))
+            .collect()
     }
 
     /// The definitions of which there is any result.
