@@ -23,6 +23,8 @@ mod serve;
 mod session;
 mod sheet;
 mod status;
+mod track;
+mod tracked;
 mod unchanged;
 mod verify_service;
 mod why;
@@ -37,6 +39,7 @@ use thiserror::Error;
 
 use crate::serve::ServiceError;
 
+pub use schema::of_pipelines;
 pub use unchanged::unchanged;
 
 /// A declarative workflow runner for recommender systems.
@@ -83,6 +86,8 @@ enum Command {
     Metrics(metrics::MetricsArgs),
     /// Show the last log of a step
     Logs(logs::LogsArgs),
+    /// Send to the MLflow server what runs have logged and it has not taken yet
+    Track(track::TrackArgs),
     /// Show the steps of a pipeline and how they depend on each other
     Graph(graph::GraphArgs),
     /// Check a pipeline file without running anything
@@ -182,6 +187,7 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
         Command::Runs(args) => runs::runs(&args, &root),
         Command::Metrics(args) => metrics::metrics(&args, &root),
         Command::Logs(args) => logs::logs(&args, &root),
+        Command::Track(args) => track::track(&args, &root),
         Command::Graph(args) => graph::graph(&args, &root),
         Command::Check(args) => check::check(&args, &root),
         Command::Kinds(args) => kinds::kinds(&args),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::{Args, Command, FromArgMatches};
 use miette::Diagnostic;
@@ -10,7 +11,7 @@ use thiserror::Error;
 
 use super::project::PipelineArgs;
 use super::session::{self, Stop};
-use super::{CommandError, forecasts};
+use super::{CommandError, forecasts, tracked};
 use crate::console::{self, LogFormat};
 use crate::workflow::decide::Force;
 use crate::workflow::event::Listener;
@@ -115,7 +116,9 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
     project.store.stop_on(stop.flag());
     let record = RunRecord::new(&project.store.runs());
     let (name, logs) = (record.name(), record.logs());
-    let listeners: Vec<Box<dyn Listener>> = vec![Box::new(record), console::listener(args.log_format)];
+    let tracking = tracked::pipeline(plan, &pipeline.configs, root, &name)?.map(Arc::new);
+    let mut listeners: Vec<Box<dyn Listener>> = vec![Box::new(record), console::listener(args.log_format)];
+    listeners.extend(tracking.iter().map(|log| Box::new(Arc::clone(log)) as Box<dyn Listener>));
     let jobs = session::jobs(args.jobs);
     // A witness tells of a run without further words, whatever this one was asked to do first.
     let is_everything = selected == project.everything();
@@ -129,7 +132,11 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
         listener: &listeners,
         stop: &stop.flag(),
     };
-    let tally = executor::run(plan, &options, &world).map_err(CommandError::failed)?;
+    let ran = executor::run(plan, &options, &world);
+    if let Some(log) = tracking {
+        tracked::tell(log.finish(stop.is_set()), root, args.log_format);
+    }
+    let tally = ran.map_err(CommandError::failed)?;
     project.keep_plan();
     if tally.finished > 0 {
         session::trim(&project.store, args.cache_size);

@@ -39,6 +39,11 @@ impl Stop {
         Arc::clone(&self.flag)
     }
 
+    /// Whether a signal came.
+    pub fn is_set(&self) -> bool {
+        self.flag.load(Ordering::Relaxed)
+    }
+
     /// How the command ends after a run.
     ///
     /// # Errors

@@ -300,7 +300,9 @@ impl Rank {
                 Some(loss) => format!("loss {:.4}, validation {loss:.4}", iteration.loss),
                 None => format!("loss {:.4}", iteration.loss),
             };
-            ctx.progress(iteration.trees as u64, Some(self.iterations as u64), "trees", note);
+            let validation = iteration.validation_loss.map(|loss| ("validation_loss", loss));
+            let measures: Vec<_> = validation.into_iter().chain([("loss", iteration.loss)]).collect();
+            ctx.progress_with(iteration.trees as u64, Some(self.iterations as u64), "trees", note, &measures);
             if ctx.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let validation_share = self.validation_share;

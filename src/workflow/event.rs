@@ -245,6 +245,13 @@ pub trait Listener: Send + Sync {
     fn hear(&self, event: &Event);
 }
 
+/// One that somebody else keeps a hold of.
+impl<L: Listener> Listener for std::sync::Arc<L> {
+    fn hear(&self, event: &Event) {
+        self.as_ref().hear(event);
+    }
+}
+
 /// Several listeners, told in order.
 impl Listener for Vec<Box<dyn Listener>> {
     fn hear(&self, event: &Event) {
@@ -303,7 +310,9 @@ mod tests {
         for was in [Restored::Missing, Restored::Modified] {
             events.push(Event::ArtifactRestored { step: step(), path: "artifacts/a".into(), was });
         }
-        let progress = Progress { done: 3, total: Some(15), unit: "iterations".into(), note: String::new() };
+        let measures = vec![("loss".into(), 0.25)];
+        let progress =
+            Progress { done: 3, total: Some(15), unit: "iterations".into(), note: String::new(), measures };
         let tally = Tally { finished: 3, elapsed: Duration::from_millis(12_345), ..Tally::default() };
         events.extend([
             Event::RunWaited { run: Some("20261121T070000000Z-1".to_owned()) },

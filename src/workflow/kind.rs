@@ -287,6 +287,9 @@ pub struct Progress {
     pub unit: Cow<'static, str>,
     /// What a person wants to see beside the number: `loss 0.0389`.
     pub note: String,
+    /// What was measured there, by name: `loss` 0.0389.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measures: Vec<(Cow<'static, str>, f64)>,
 }
 
 /// What a step leaves beside its artifacts.
@@ -294,6 +297,9 @@ pub struct Progress {
 pub struct Notes {
     /// Named numbers, for comparison between runs: `ranked.ndcg@10`.
     pub metrics: BTreeMap<String, f64>,
+    /// What was measured on the way, by name: how much was done, and the value there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub curves: BTreeMap<String, Vec<(u64, f64)>>,
     /// Text for the end of the run, such as a table.
     pub summary: Option<String>,
     /// Things that a person should know and that are not errors.
@@ -430,7 +436,27 @@ impl Context<'_> {
 
     /// Tells how far the step is.
     pub fn progress(&self, done: u64, total: Option<u64>, unit: &'static str, note: impl Into<String>) {
-        (self.progress)(Progress { done, total, unit: unit.into(), note: note.into() });
+        (self.progress)(Progress { done, total, unit: unit.into(), note: note.into(), measures: Vec::new() });
+    }
+
+    /// Tells how far the step is and what it measured there: the next point of the curve of each name, which
+    /// is kept with the result of the step. A value that is no number is not kept.
+    pub fn progress_with(
+        &self,
+        done: u64,
+        total: Option<u64>,
+        unit: &'static str,
+        note: impl Into<String>,
+        measures: &[(&'static str, f64)],
+    ) {
+        let measured = || measures.iter().filter(|(_, value)| value.is_finite());
+        self.with_notes(|notes| {
+            for (name, value) in measured() {
+                notes.curves.entry((*name).to_owned()).or_default().push((done, *value));
+            }
+        });
+        let measures = measured().map(|(name, value)| ((*name).into(), *value)).collect();
+        (self.progress)(Progress { done, total, unit: unit.into(), note: note.into(), measures });
     }
 
     /// Keeps a number with the result of the step.

@@ -37,6 +37,8 @@ pub struct Plan {
     pub name: String,
     /// Where it was read from.
     pub path: PathBuf,
+    /// `tracking:` of the pipeline as JSON text, for whoever logs runs.
+    pub tracking: Option<String>,
     /// The steps, each after everything it depends on; ties in the order of the file.
     pub steps: Vec<PlannedStep>,
     graph: DiGraph<(), ()>,
@@ -173,7 +175,8 @@ impl Plan {
         }
         let steps = reorder(steps, &order);
         let graph = graph_of(&steps);
-        let mut plan = Self { name: spec.name.clone(), path: spec.path.clone(), steps, graph };
+        let tracking = spec.tracking.as_ref().map(|node| node.to_json().to_string());
+        let mut plan = Self { name: spec.name.clone(), path: spec.path.clone(), tracking, steps, graph };
         for position in 0..plan.steps.len() {
             plan.steps[position].definition = plan.definition(position).digest();
         }

@@ -141,7 +141,7 @@ impl<'a> Run<'a> {
         let step = &self.plan.steps[position];
         let elapsed = Duration::from_secs_f64(result.seconds);
         let key = result.fingerprint.key().whole;
-        let Notes { metrics, summary, warnings, usage } = result.notes.clone();
+        let Notes { metrics, summary, warnings, usage, .. } = result.notes.clone();
         if !self.keep(position, result) {
             return;
         }

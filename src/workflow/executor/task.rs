@@ -137,7 +137,7 @@ impl Task<'_> {
             if last.is_none_or(|last| last.elapsed() > BETWEEN_LINES) || progress.total == Some(progress.done)
             {
                 *last = Some(Instant::now());
-                let Progress { done, total, unit, note } = &progress;
+                let Progress { done, total, unit, note, .. } = &progress;
                 let unit: &str = unit;
                 span.in_scope(|| tracing::info!(done, total, unit, note, "progress"));
             }
