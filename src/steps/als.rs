@@ -38,6 +38,7 @@ als:
         let model = self.fit_from(&train, saved(ctx), |sweep| {
             let note = format!("loss {:.6}", sweep.loss);
             ctx.progress(sweep.done as u64, Some(sweep.total as u64), "iterations", note);
+            ctx.curve("loss", sweep.done as u64, sweep.loss);
             let stopped = ctx.is_cancelled();
             if self.is_saved(&sweep, stopped)
                 && let Err(error) = als_state::write(ctx.checkpoint(), &sweep.state())

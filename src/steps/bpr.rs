@@ -40,6 +40,7 @@ bpr:
             auc = epoch.train_auc();
             let note = format!("AUC {auc:.4}, {:.1} % passed over", epoch.skipped() * 100.0);
             ctx.progress(epoch.done as u64, Some(epoch.total as u64), "iterations", note);
+            ctx.curve("train_auc", epoch.done as u64, auc);
             if ctx.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         ctx.check_cancelled()?;
