@@ -22,7 +22,7 @@ use self::tables::Tables;
 use super::data_type::{
     CANDIDATES, EVENTS, IMPORTANCES, ITEMS, PICTURE, RANKER, RANKER_BINARY, RECOMMENDATIONS, REPORT, USERS,
 };
-use crate::charts::bars::{Labels, bars};
+use crate::charts::pictures;
 use crate::codec::table_writer::TableWriter;
 use crate::codec::{catboost_json, json, png, table};
 use crate::models::boosting::{BoostedTrees, Boosting, BootstrapType, Iteration, Loss, Scorer};
@@ -34,9 +34,6 @@ use crate::workflow::kind::{Context, InputPort, OutputPort, ParameterFault, Step
 
 /// Fewer positives than this say little about order.
 const FEW_POSITIVES: usize = 200;
-
-/// Bars that fit on a picture.
-const MOST_BARS: usize = 30;
 
 /// Trains a ranker of gradient-boosted trees and ranks candidates; boosting parameters have CatBoost's names.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -361,12 +358,7 @@ impl Rank {
         table::write(ctx.output("importances"), &mut rows)?;
         let subtitle =
             format!("{} trees, {} rows, {} positives", report.trees, report.rows, report.positives);
-        let labels = Labels {
-            title: "Feature importances of the ranker",
-            subtitle: &subtitle,
-            unit: "share of what moves the prediction, %",
-        };
-        let picture = bars(labels, &importances[..importances.len().min(MOST_BARS)]);
+        let picture = pictures::feature_importances(&importances, &subtitle);
         Ok(png::write(ctx.output("importances_plot"), picture.width, picture.height, &picture.rgb)?)
     }
 

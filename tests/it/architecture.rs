@@ -15,7 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("eval", &["interactions"]),
     ("data", &["interactions"]),
     ("ranking", &["interactions", "models", "eval", "data"]),
-    ("charts", &[]),
+    ("charts", &["data", "eval"]),
     ("codec", &["interactions", "models", "ranking", "eval", "data"]),
     ("serve", &["codec", "models", "interactions"]),
     ("steps", &["workflow", "codec", "interactions", "models", "eval", "data", "ranking", "charts", "serve"]),
