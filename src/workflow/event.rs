@@ -282,6 +282,7 @@ mod tests {
             Change::Input { input: "train".to_owned() },
             Change::Environment { name: "SEED".to_owned() },
             Change::Outputs,
+            Change::Lineage { step: "als".to_owned() },
         ];
         let reasons = [
             Reason::NeverRun,

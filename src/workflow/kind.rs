@@ -16,6 +16,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+use super::lineage::Ancestor;
+
 /// Why a step failed. Any error with a `help` text converts into it with `?`.
 pub type StepError = Box<dyn Diagnostic + Send + Sync + 'static>;
 
@@ -41,6 +43,10 @@ pub trait Step: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'stati
     /// Whether the step runs until it is stopped and makes nothing to keep (`serve`):
     /// it takes part in a run only when asked for, after everything else.
     const SERVICE: bool = false;
+    /// Whether the step is told of the steps before it ([`Context::lineage`]): their names and parameters
+    /// are then part of its fingerprint. How long they took is told too and is not, so such a step need not
+    /// make the same bytes again.
+    const LINEAGE: bool = false;
 
     /// Checks rules between parameters that no single range can state.
     ///
@@ -201,6 +207,8 @@ pub struct Kind {
     pub open_ports: bool,
     /// [`Step::SERVICE`].
     pub service: bool,
+    /// [`Step::LINEAGE`].
+    pub lineage: bool,
     schema: fn() -> Value,
     decode: fn(Value) -> Result<Box<dyn Runnable>, serde_json::Error>,
 }
@@ -217,6 +225,7 @@ impl Kind {
             outputs: S::OUTPUTS,
             open_ports: S::OPEN_PORTS,
             service: S::SERVICE,
+            lineage: S::LINEAGE,
             schema: || schemars::schema_for!(S).to_value(),
             decode: |value| Ok(Box::new(serde_json::from_value::<S>(value)?)),
         }
@@ -328,6 +337,7 @@ pub struct Context<'a> {
     pub(super) checkpoint: PathBuf,
     pub(super) root: PathBuf,
     pub(super) log: PathBuf,
+    pub(super) lineage: Vec<Ancestor>,
     pub(super) progress: &'a (dyn Fn(Progress) + Send + Sync),
     pub(super) cancelled: &'a AtomicBool,
     pub(super) notes: Mutex<Notes>,
@@ -354,6 +364,7 @@ impl Context<'static> {
             environment: BTreeMap::new(),
             root: work_dir.clone(),
             log: work_dir.join("log.jsonl"),
+            lineage: Vec::new(),
             checkpoint: work_dir.join("checkpoint"),
             work_dir,
             progress: &|_| (),
@@ -424,6 +435,12 @@ impl Context<'_> {
         &self.checkpoint
     }
 
+    /// The steps that this one comes from, each after those before it, for a kind that asks to be told
+    /// ([`Step::LINEAGE`]); empty for others.
+    pub fn lineage(&self) -> &[Ancestor] {
+        &self.lineage
+    }
+
     /// The project folder, in which commands run.
     pub fn root(&self) -> &Path {
         &self.root
@@ -447,15 +464,14 @@ impl Context<'_> {
         total: Option<u64>,
         unit: &'static str,
         note: impl Into<String>,
-        measures: &[(&'static str, f64)],
+        mut measures: Vec<(Cow<'static, str>, f64)>,
     ) {
-        let measured = || measures.iter().filter(|(_, value)| value.is_finite());
+        measures.retain(|(_, value)| value.is_finite());
         self.with_notes(|notes| {
-            for (name, value) in measured() {
-                notes.curves.entry((*name).to_owned()).or_default().push((done, *value));
+            for (name, value) in &measures {
+                notes.curves.entry(name.clone().into_owned()).or_default().push((done, *value));
             }
         });
-        let measures = measured().map(|(name, value)| ((*name).into(), *value)).collect();
         (self.progress)(Progress { done, total, unit: unit.into(), note: note.into(), measures });
     }
 

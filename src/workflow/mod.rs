@@ -1,7 +1,7 @@
 //! The runner: any workflow; it knows no recommender, no tables and no HTTP.
 //!
 //! Read in this order:
-//! 1. [`kind`]: what can be used; [`spec`]: what a file says; [`plan`]: what it means;
+//! 1. [`kind`]: what can be used, [`lineage`]: what it may be told; [`spec`]: what a file says; [`plan`]: what it means;
 //! 2. [`fingerprint`], [`digests`], [`store`], [`release`]: what is known, kept and shown;
 //! 3. [`decide`]: does a step have to run; [`forecast`]: what would a run do, and why; [`witness`]: that
 //!    nothing has to, at a glance;
@@ -22,6 +22,7 @@ pub mod fingerprint;
 pub mod forecast;
 pub mod history;
 pub mod kind;
+pub mod lineage;
 pub mod parameters;
 pub mod plan;
 pub mod probe;

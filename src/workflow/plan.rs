@@ -186,7 +186,14 @@ impl Plan {
     /// What the outputs of a step depend on besides its inputs.
     pub fn definition(&self, position: usize) -> Definition {
         let step = &self.steps[position];
-        step.define(extensions(step, |writer, port| output_path(&self.steps[writer], port)))
+        let mut definition =
+            step.define(extensions(step, |writer, port| output_path(&self.steps[writer], port)));
+        if step.kind.lineage {
+            let before = self.before(position).into_iter().filter(|&before| before != position);
+            let before = before.map(|before| &self.steps[before]);
+            definition.lineage = before.map(|step| (step.name.clone(), step.definition)).collect();
+        }
+        definition
     }
 
     /// The position of a step.

@@ -15,7 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("eval", &["interactions"]),
     ("data", &["interactions"]),
     ("ranking", &["interactions", "models", "eval", "data"]),
-    ("charts", &[]),
+    ("charts", &["data", "eval"]),
     ("codec", &["interactions", "models", "ranking", "eval", "data"]),
     ("tracking", &["workflow"]),
     ("serve", &["codec", "models", "interactions"]),

@@ -11,6 +11,7 @@ use super::{Run, RunError};
 use crate::workflow::event::{Event, Reason, Reused};
 use crate::workflow::fingerprint::{Fingerprint, RunKey};
 use crate::workflow::kind::Notes;
+use crate::workflow::lineage::Ancestor;
 use crate::workflow::plan::{PlannedStep, Source};
 use crate::workflow::resources::Need;
 use crate::workflow::store::{Lookup, StepResult};
@@ -63,6 +64,7 @@ impl<'a> Run<'a> {
         }
         let staging = self.begin()?;
         let inputs = self.task_inputs(step);
+        let lineage = if step.kind.lineage { self.lineage(position) } else { Vec::new() };
         self.tell(Event::StepStarted {
             step: step.name.clone(),
             reason: job.reason.clone(),
@@ -76,6 +78,7 @@ impl<'a> Run<'a> {
                 inputs: job.inputs.clone(),
             },
             inputs,
+            lineage,
             root: self.world.root,
             store: self.world.store,
             log: self.world.logs.join(format!("{}.jsonl", step.name)),
@@ -161,6 +164,14 @@ impl<'a> Run<'a> {
             summary,
         });
         self.done(position, State::Ran);
+    }
+
+    /// The steps before one, with what is recorded of what they released.
+    fn lineage(&self, position: usize) -> Vec<Ancestor> {
+        self.plan.lineage(position, |before| {
+            let released = self.release.state.steps.get(&self.plan.steps[before].name)?;
+            self.world.store.recorded(&released.key)
+        })
     }
 
     /// The files behind the inputs.

@@ -18,6 +18,7 @@ use crate::workflow::event::{Event, Listener};
 use crate::workflow::files::FilesError;
 use crate::workflow::fingerprint::Fingerprint;
 use crate::workflow::kind::{Context, Notes, Progress, StepError};
+use crate::workflow::lineage::Ancestor;
 use crate::workflow::plan::PlannedStep;
 use crate::workflow::store::{KeyLock, Object, Staging, StepResult, Store};
 
@@ -32,6 +33,8 @@ pub struct Task<'a> {
     pub fingerprint: Fingerprint,
     /// The files behind its inputs.
     pub inputs: Vec<TaskInput>,
+    /// The steps before it, for a kind that tells of them.
+    pub lineage: Vec<Ancestor>,
     /// The project folder.
     pub root: &'a Path,
     /// Where the outputs go.
@@ -154,6 +157,7 @@ impl Task<'_> {
             checkpoint: checkpoint.clone(),
             root: self.root.to_owned(),
             log: self.log.clone(),
+            lineage: self.lineage.clone(),
             progress: &progress,
             cancelled: &self.cancelled,
             notes: Mutex::new(Notes::default()),
@@ -170,7 +174,8 @@ impl Task<'_> {
         self.check_inputs(&inputs)?;
         let mut notes = ctx.notes.into_inner().unwrap_or_else(PoisonError::into_inner);
         notes.usage = notes.usage.or_else(|| measured.as_ref().and_then(Measured::usage));
-        let before = self.store.recorded(&self.fingerprint.key());
+        // What tells how long others took may say it otherwise each time.
+        let before = self.store.recorded(&self.fingerprint.key()).filter(|_| !self.step.kind.lineage);
         let elapsed = started.elapsed();
         let mut result = self.store.commit(held, self.fingerprint.clone(), &outputs, notes, elapsed)?;
         // One that cannot be removed now goes when the store is collected.
