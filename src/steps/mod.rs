@@ -7,6 +7,7 @@
 mod als;
 mod blend;
 mod bpr;
+mod download;
 mod ease;
 pub mod evaluate;
 mod graph_filter;
@@ -21,6 +22,7 @@ mod shell;
 mod similar;
 mod split;
 mod synthetic;
+mod upload;
 
 use std::path::Path;
 
@@ -47,6 +49,7 @@ use crate::workflow::kind::{Context, Kind, StepError};
 #[rustfmt::skip]
 pub static KINDS: &[Kind] = &[
     Kind::of::<Synthetic>(),
+    Kind::of::<download::Download>(),
     Kind::of::<preprocess::Preprocess>(),
     Kind::of::<split::Split>(),
     Kind::of::<Popularity>(),
@@ -63,6 +66,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<evaluate::Evaluate>(),
     Kind::of::<serve::Serve>(),
     Kind::of::<shell::Shell>(),
+    Kind::of::<upload::Upload>(),
 ];
 
 /// Data types of ports, each written once: an edge between different types is refused.

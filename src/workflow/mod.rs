@@ -22,6 +22,7 @@ pub mod fingerprint;
 pub mod forecast;
 pub mod history;
 pub mod kind;
+pub mod outside;
 pub mod parameters;
 pub mod plan;
 pub mod probe;

@@ -212,7 +212,7 @@ fn forecast_all(
         experiment.variants.len(),
         plan.steps.len(),
         count(|f| matches!(f, Forecast::Run { .. })),
-        count(|f| matches!(f, Forecast::Maybe { .. })),
+        count(|f| matches!(f, Forecast::Maybe { .. } | Forecast::Unknown { .. })),
         count(|f| matches!(f, Forecast::Hit { .. })),
     ));
     Ok(())
