@@ -26,6 +26,9 @@ where
             Some(error) => Failure::new(Kind::Unreachable, format!("no connection: {}", root(error))),
             None => Failure::new(Kind::Unreachable, "no connection"),
         },
+        SdkError::ServiceError(said) if said.raw().status().is_success() => {
+            Failure::new(Kind::Broken, format!("the answer cannot be understood: {}", chain(said.err())))
+        }
         SdkError::ServiceError(said) => {
             of_answer(said.raw(), said.err().code().unwrap_or_default(), said.err().message())
         }
