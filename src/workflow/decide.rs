@@ -10,6 +10,7 @@ use super::digest::Digest;
 use super::event::{Reason, Reused};
 use super::files::FilesError;
 use super::fingerprint::{Change, Fingerprint, RunKey};
+use super::outside::OutsideError;
 use super::plan::{Plan, Source};
 use super::probe::ProbeError;
 use super::release::{Release, Released};
@@ -63,6 +64,8 @@ pub enum InputsError {
     Files(#[from] FilesError),
     /// A command of `fingerprint:` failed.
     Probe(#[from] ProbeError),
+    /// What a step reads outside of the project cannot be told.
+    Outside(#[from] OutsideError),
 }
 
 /// What decisions are made from.
@@ -146,6 +149,9 @@ impl Ground<'_> {
         for command in &step.probes {
             // A name that no port has.
             inputs.insert(format!("$ {command}"), self.store.probed(command, self.root, &step.environment)?);
+        }
+        if step.kind.outside {
+            inputs.extend(self.store.outside(step, self.root)?);
         }
         Ok(Some(inputs))
     }

@@ -33,6 +33,11 @@ pub enum Forecast {
         /// The steps that decide it.
         after: Vec<String>,
     },
+    /// That depends on something outside of the project which cannot be asked now.
+    Unknown {
+        /// Why not.
+        why: String,
+    },
 }
 
 /// One step of an explanation: what would happen to a step, and the steps that this comes from.
@@ -65,7 +70,14 @@ pub fn forecast(
             forecasts.push(None);
             continue;
         }
-        let forecast = match ground.inputs(position, &made)? {
+        let inputs = match ground.inputs(position, &made) {
+            Err(InputsError::Outside(error)) => {
+                forecasts.push(Some(Forecast::Unknown { why: error.to_string() }));
+                continue;
+            }
+            inputs => inputs?,
+        };
+        let forecast = match inputs {
             Some(inputs) => match ground.decide(position, &inputs, release) {
                 Decision::Unchanged => {
                     made[position] = released.map(|released| released.objects());

@@ -23,6 +23,7 @@ pub mod forecast;
 pub mod history;
 pub mod kind;
 pub mod lineage;
+pub mod outside;
 pub mod parameters;
 pub mod plan;
 pub mod probe;

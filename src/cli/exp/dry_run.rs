@@ -71,7 +71,7 @@ pub fn tell(
         experiment.variants.len(),
         selected.len(),
         count(|f| matches!(f, Forecast::Run { .. })),
-        count(|f| matches!(f, Forecast::Maybe { .. })),
+        count(|f| matches!(f, Forecast::Maybe { .. } | Forecast::Unknown { .. })),
         count(|f| matches!(f, Forecast::Hit { .. })),
     );
     for rung in rungs.iter().filter(|_| !experiment.rungs.is_empty()) {

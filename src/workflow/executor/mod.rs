@@ -31,6 +31,8 @@ use keep::Saver;
 use schedule::{Job, State};
 use task::Outcome;
 
+pub use task::describe;
+
 /// What to run, and how.
 pub struct Options {
     /// Positions of the steps to run.

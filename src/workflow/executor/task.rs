@@ -14,6 +14,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::usage::Measured;
+use crate::workflow::digest::Digest;
 use crate::workflow::event::{Event, Listener};
 use crate::workflow::files::FilesError;
 use crate::workflow::fingerprint::Fingerprint;
@@ -155,6 +156,8 @@ impl Task<'_> {
             environment: self.step.environment.clone(),
             work_dir: folder.path().join("work"),
             checkpoint: checkpoint.clone(),
+            lasting: self.store.lasting(),
+            outside: self.outside(),
             root: self.root.to_owned(),
             log: self.log.clone(),
             lineage: self.lineage.clone(),
@@ -184,6 +187,16 @@ impl Task<'_> {
             result.notes.warnings.extend(differences(&before, &result));
         }
         Ok(Some(result))
+    }
+
+    /// The state of what the step reads outside of the project, as it was when the step was decided on: it has a
+    /// label that no input has.
+    fn outside(&self) -> Option<Digest> {
+        let is_input = |label: &str| self.inputs.iter().any(|input| input.label == label);
+        let is_probe = |label: &str| label.starts_with("$ ");
+        let mut others =
+            self.fingerprint.inputs.iter().filter(|(label, _)| !is_input(label) && !is_probe(label));
+        others.next().map(|(_, digest)| *digest).filter(|_| self.step.kind.outside)
     }
 
     /// The store's files under the names of the artifacts: programs go by extensions.

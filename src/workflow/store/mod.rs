@@ -29,6 +29,8 @@ use super::digests::{self, Digests};
 use super::files::FilesError;
 use super::fingerprint::{Fingerprint, RunKey};
 use super::kind::Notes;
+use super::outside::{self, OutsideError};
+use super::plan::PlannedStep;
 use super::probe::{self, ProbeError};
 
 pub use lock::{KeyLock, Lock};
@@ -50,6 +52,8 @@ pub struct Store {
     unsynced: Mutex<Vec<PathBuf>>,
     /// What commands of `fingerprint:` said to this process; each is asked once.
     probed: Mutex<HashMap<String, Digest>>,
+    /// What steps read outside of the project, as they told this process; each is asked once.
+    outside: Mutex<HashMap<Digest, Option<(String, Digest)>>>,
 }
 
 /// What a lookup found.
@@ -101,7 +105,13 @@ impl Store {
     pub fn open(folder: &Path) -> Self {
         let folder = folder.join(LAYOUT);
         let digests = Digests::open(&folder);
-        Self { folder, digests, unsynced: Mutex::default(), probed: Mutex::default() }
+        Self {
+            folder,
+            digests,
+            unsynced: Mutex::default(),
+            probed: Mutex::default(),
+            outside: Mutex::default(),
+        }
     }
 
     /// Makes the folders that are missing.
@@ -141,6 +151,25 @@ impl Store {
         let digest = probe::ask(command, root, environment, &|| self.digests.is_stopped())?;
         probed.insert(words, digest);
         Ok(digest)
+    }
+
+    /// What a step reads outside of the project, and the state that it is in.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    pub fn outside(&self, step: &PlannedStep, root: &Path) -> Result<Option<(String, Digest)>, OutsideError> {
+        let mut told = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(outside) = told.get(&step.definition) {
+            return Ok(outside.clone());
+        }
+        let outside = outside::ask(step, root, &|| self.digests.is_stopped())?;
+        told.insert(step.definition, outside.clone());
+        Ok(outside)
+    }
+
+    /// Where steps keep what has to outlast them.
+    pub fn lasting(&self) -> PathBuf {
+        self.folder.join("lasting")
     }
 
     /// Gives up hashing files and asking commands when `stop` is set.
