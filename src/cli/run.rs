@@ -127,6 +127,7 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
         logs: &logs,
         listener: &listeners,
         stop: &stop.flag(),
+        remote: project.remote.as_ref(),
     };
     let tally = executor::run(plan, &options, &world).map_err(CommandError::failed)?;
     project.keep_plan();

@@ -39,6 +39,7 @@ impl Outcome {
                     Reused::Unchanged => "unchanged",
                     Reused::CutOff { .. } => "same bytes before it",
                     Reused::Restored { .. } => "from the store",
+                    Reused::Fetched { .. } => "fetched",
                     Reused::AsReleased => "as released",
                 };
                 row(step, result, None, &[]);

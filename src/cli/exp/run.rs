@@ -125,7 +125,15 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
         witness: None,
     };
     let flag = stop.flag();
-    let world = World { root, store: &store, run: &name, logs: &logs, listener: &listeners, stop: &flag };
+    let world = World {
+        root,
+        store: &store,
+        run: &name,
+        logs: &logs,
+        listener: &listeners,
+        stop: &flag,
+        remote: None,
+    };
     let tally = executor::run(&merged.plan, &options, &world).map_err(CommandError::failed)?;
     let mut record = recorded(&experiment, &merged, collector.take(), &store);
     compare_with_best(&mut record, &merged.plan, root);
@@ -197,7 +205,7 @@ fn forecast_all(
 ) -> Result<(), CommandError> {
     let plan = &merged.plan;
     executor::check(plan, selected, store, root).map_err(CommandError::failed)?;
-    let ground = Ground { plan, store, root, force: &Force::Nothing };
+    let ground = Ground { plan, store, root, force: &Force::Nothing, remote: None };
     let release = Release::open(root, store, &plan.name);
     let forecasts = forecast(&ground, selected, &release).map_err(CommandError::failed)?;
     if format == LogFormat::Json {
