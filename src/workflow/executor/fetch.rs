@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::task::{Task, describe};
 use crate::workflow::event::Event;
 use crate::workflow::kind::Progress;
-use crate::workflow::remote::{FetchError, ReadThrough, until};
+use crate::workflow::remote::{FetchError, ReadThrough};
 use crate::workflow::store::{KeyLock, StepResult};
 
 impl Task<'_> {
@@ -37,7 +37,7 @@ impl Task<'_> {
             self.listener.hear(&Event::StepProgressed { step: step(), progress });
         };
         let folder = self.staging.folder()?;
-        remote.take(&result, self.store, held, folder.path(), &until(&self.cancelled, moved))?;
+        remote.take(&result, self.store, held, folder.path(), &moved)?;
         Ok(Some(result))
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use super::push::at_once;
-use super::{Found, Remote, RemoteError, digest, objects, results};
+use super::{Found, RemoteError, RemoteStore, digest, objects, results};
 use crate::workflow::digest::Digest;
 use crate::workflow::store::StepResult;
 use crate::workflow::store::collect::{Policy, Users, cost_per_byte};
@@ -36,7 +36,7 @@ pub struct Collected {
 ///
 /// # Errors
 /// When the far end cannot be reached or refuses; what was removed until then is gone.
-pub fn collect(remote: &dyn Remote, policy: &Policy, dry_run: bool) -> Result<Collected, RemoteError> {
+pub fn collect(remote: &dyn RemoteStore, policy: &Policy, dry_run: bool) -> Result<Collected, RemoteError> {
     let now = SystemTime::now();
     let older =
         |found: &Found, age: Duration| now.duration_since(found.modified).is_ok_and(|past| past > age);

@@ -1,13 +1,12 @@
 //! Reading through: what the store lacks is taken from a remote cache when it is there.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::{Moved, Remote, RemoteError, Unusable, object, result};
+use super::{Moved, RemoteError, RemoteStore, Unusable, object, result};
 use crate::workflow::files::FilesError;
 use crate::workflow::fingerprint::RunKey;
 use crate::workflow::store::{KeyLock, StepResult, Store};
@@ -15,7 +14,7 @@ use crate::workflow::store::{KeyLock, StepResult, Store};
 /// A remote cache that a run reads. Once it could not be reached it is not asked again: a run must not
 /// wait for it at every step.
 pub struct ReadThrough {
-    remote: Box<dyn Remote>,
+    remote: Box<dyn RemoteStore>,
     is_gone: AtomicBool,
 }
 
@@ -45,7 +44,7 @@ pub enum FetchError {
 
 impl ReadThrough {
     /// Reads this one.
-    pub fn new(remote: Box<dyn Remote>) -> Self {
+    pub fn new(remote: Box<dyn RemoteStore>) -> Self {
         Self { remote, is_gone: AtomicBool::new(false) }
     }
 
@@ -105,16 +104,5 @@ impl ReadThrough {
         self.is_gone.store(true, Ordering::Relaxed);
         let help = cause.help().map_or_else(|| "check the address".to_owned(), |help| help.to_string());
         FetchError::Remote { address: self.address().to_owned(), cause, help }
-    }
-}
-
-/// Goes on until `stop` is set.
-pub fn until<'a>(
-    stop: &'a AtomicBool,
-    hear: impl Fn(u64) + Sync + 'a,
-) -> impl Fn(u64) -> ControlFlow<()> + Sync + 'a {
-    move |bytes| {
-        hear(bytes);
-        if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }

@@ -13,7 +13,6 @@ mod push;
 #[cfg(test)]
 mod tests;
 
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -25,18 +24,18 @@ use super::fingerprint::RunKey;
 use super::store::LAYOUT;
 
 pub use collect::{Collected, collect};
-pub use fetch::{FetchError, ReadThrough, until};
+pub use fetch::{FetchError, ReadThrough};
 pub use pull::{PullError, Pulled, pull};
 pub use push::{Pushed, push};
 
 /// Why the far end could not do what was asked, with its own help.
 pub type RemoteError = Box<dyn Diagnostic + Send + Sync>;
 
-/// Hears how many further bytes went over the line; breaks to end the transfer with an error.
-pub type Moved<'a> = &'a (dyn Fn(u64) -> ControlFlow<()> + Sync);
+/// Hears how many further bytes went over the line.
+pub type Moved<'a> = &'a (dyn Fn(u64) + Sync);
 
 /// A place that keeps bytes under names, with folders written with `/`.
-pub trait Remote: Send + Sync {
+pub trait RemoteStore: Send + Sync {
     /// Its address, without secrets.
     fn address(&self) -> &str;
 
@@ -49,7 +48,7 @@ pub trait Remote: Send + Sync {
     /// Writes a file to a path; false when there is none of this name.
     ///
     /// # Errors
-    /// When it cannot be reached or refuses, the disk refuses, or `moved` breaks.
+    /// When it cannot be reached or refuses, or the disk does.
     fn download(&self, name: &str, to: &Path, moved: Moved<'_>) -> Result<bool, RemoteError>;
 
     /// Puts a small file there at once, over one of this name.
@@ -61,7 +60,7 @@ pub trait Remote: Send + Sync {
     /// Puts a file there, visible only when it is whole.
     ///
     /// # Errors
-    /// When it cannot be reached or refuses, the file cannot be read, or `moved` breaks.
+    /// When it cannot be reached or refuses, or the file cannot be read.
     fn upload(&self, name: &str, from: &Path, moved: Moved<'_>) -> Result<(), RemoteError>;
 
     /// What is known of a file.

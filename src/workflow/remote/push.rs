@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use super::{Moved, Remote, RemoteError, object, result};
+use super::{Moved, RemoteError, RemoteStore, object, result};
 use crate::workflow::digest::Digest;
 use crate::workflow::store::{Object, StepResult, Store};
 
@@ -36,7 +36,7 @@ pub struct Pushed {
 /// # Errors
 /// When the far end cannot be reached or refuses; what was sent until then stays of use.
 pub fn push(
-    remote: &dyn Remote,
+    remote: &dyn RemoteStore,
     store: &Store,
     found: &[StepResult],
     moved: Moved<'_>,
