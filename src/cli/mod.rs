@@ -2,6 +2,7 @@
 
 mod accept;
 mod cache;
+mod cache_remote;
 mod check;
 mod completions;
 mod exp;
@@ -14,6 +15,7 @@ mod logs;
 mod project;
 mod project_view;
 mod recommend;
+mod remote_store;
 mod run;
 mod runs;
 mod schema;

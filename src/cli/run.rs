@@ -1,13 +1,16 @@
 //! `recsys run`: runs a pipeline, or says what it would run.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, Command, FromArgMatches};
 use miette::Diagnostic;
 use thiserror::Error;
 
+use super::cache_remote::CacheFrom;
 use super::project::PipelineArgs;
 use super::session::{self, Stop};
 use super::{CommandError, forecasts};
@@ -69,6 +72,9 @@ pub struct RunArgs {
     #[arg(long)]
     serve: bool,
 
+    #[command(flatten)]
+    cache_from: CacheFrom,
+
     /// Results that no release needs go when the store grows beyond this: what is cheapest to make
     /// again per byte first
     #[arg(long, env = "RECSYS_CACHE_SIZE", value_name = "SIZE", default_value = super::cache::DEFAULT_SIZE, value_parser = super::cache::size)]
@@ -90,7 +96,11 @@ struct NothingSelected;
 /// When the pipeline is wrong, a step fails, or the run is stopped.
 pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
     let (pipeline, forced) = args.pipeline_and_forced();
-    let project = pipeline.open(root)?;
+    let mut project = pipeline.open(root)?;
+    // A dry run ends at once on Ctrl-C.
+    let stop = LazyCell::new(Stop::on_signals);
+    let flag = if args.dry_run { Arc::default() } else { stop.flag() };
+    project.remote = args.cache_from.open(root, flag)?;
     let plan = &project.plan;
     let selection = Selection { from: args.from.clone(), until: args.until.clone(), only: args.only.clone() };
     let mut selected = plan.select(&selection).map_err(CommandError::usage)?;
@@ -110,7 +120,6 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
         });
         return Ok(());
     }
-    let stop = Stop::on_signals();
     project.store.stop_on(stop.flag());
     let record = RunRecord::new(&project.store.runs());
     let (name, logs) = (record.name(), record.logs());

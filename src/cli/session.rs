@@ -39,6 +39,12 @@ impl Stop {
         Arc::clone(&self.flag)
     }
 
+    /// How a command without a run ends, when a signal came.
+    pub fn as_error(&self) -> Option<CommandError> {
+        let is_set = self.flag.load(Ordering::Relaxed);
+        is_set.then(|| CommandError::Stopped(self.signal.load(Ordering::Relaxed)))
+    }
+
     /// How the command ends after a run.
     ///
     /// # Errors

@@ -27,6 +27,7 @@ mod pipelines;
 mod postgres;
 mod project;
 mod rank;
+mod remote_cache;
 mod same;
 mod schema;
 mod serve;

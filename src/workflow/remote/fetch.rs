@@ -88,7 +88,8 @@ impl ReadThrough {
             }
             let name = object(wanted.digest);
             let path = scratch.join(format!("fetched-{}", wanted.digest));
-            let there = self.remote.download(&name, &path, moved).map_err(|cause| self.gone(cause))?;
+            let there =
+                self.remote.download(&name, wanted.size, &path, moved).map_err(|cause| self.gone(cause))?;
             let address = self.address().to_owned();
             if !there {
                 return Err(Unusable::Missing { address, output: output.clone() }.into());

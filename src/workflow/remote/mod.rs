@@ -45,11 +45,11 @@ pub trait RemoteStore: Send + Sync {
     /// When it cannot be reached or refuses.
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>, RemoteError>;
 
-    /// Writes a file to a path; false when there is none of this name.
+    /// Writes a file, of about so many bytes, to a path; false when there is none of this name.
     ///
     /// # Errors
     /// When it cannot be reached or refuses, or the disk does.
-    fn download(&self, name: &str, to: &Path, moved: Moved<'_>) -> Result<bool, RemoteError>;
+    fn download(&self, name: &str, size: u64, to: &Path, moved: Moved<'_>) -> Result<bool, RemoteError>;
 
     /// Puts a small file there at once, over one of this name.
     ///

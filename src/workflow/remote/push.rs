@@ -103,15 +103,11 @@ pub(super) fn at_once<'a, T: Sync>(
 }
 
 impl Store {
-    /// The results of what is released; of every pipeline, or of one.
-    pub fn released_results(&self, pipeline: Option<&str>) -> Vec<StepResult> {
+    /// The results of what is released, of every pipeline.
+    pub fn released_results(&self) -> Vec<StepResult> {
         let survey = self.survey();
-        let wanted: BTreeSet<Digest> = survey
-            .releases
-            .iter()
-            .filter(|(name, _)| pipeline.is_none_or(|pipeline| pipeline == *name))
-            .flat_map(|(_, state)| state.steps.values().map(|released| released.key.whole))
-            .collect();
+        let released = survey.releases.values().flat_map(|state| state.steps.values());
+        let wanted: BTreeSet<Digest> = released.map(|released| released.key.whole).collect();
         let results = survey.results.into_iter().map(|found| found.result);
         results.filter(|result| wanted.contains(&result.fingerprint.key().whole)).collect()
     }

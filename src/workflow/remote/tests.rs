@@ -60,7 +60,7 @@ impl RemoteStore for Arc<Memory> {
         self.ask(|files| files.get(name).map(|(bytes, _)| bytes.clone()))
     }
 
-    fn download(&self, name: &str, to: &Path, moved: Moved<'_>) -> Result<bool, RemoteError> {
+    fn download(&self, name: &str, _size: u64, to: &Path, moved: Moved<'_>) -> Result<bool, RemoteError> {
         let Some(bytes) = self.read(name)? else { return Ok(false) };
         moved(bytes.len() as u64);
         fs::write(to, bytes).unwrap();
