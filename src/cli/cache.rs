@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::CommandError;
 use super::cache_remote::{self, PullArgs, PushArgs};
-use super::status::Format;
+use super::format::Format;
 use super::workspace::store;
 use crate::console::{self, bytes};
 use crate::workflow::fault::Fault;

@@ -11,14 +11,13 @@ use serde_json::json;
 use thiserror::Error;
 
 use super::CommandError;
+use super::format::Format;
 use super::project::PipelineArgs;
 use super::remote_store::Far;
 use super::session::Stop;
-use super::status::Format;
 use super::workspace::store;
 use crate::console::{self, bytes};
 use crate::workflow::decide::Force;
-use crate::workflow::files::FilesError;
 use crate::workflow::remote::{self, Collected, ReadThrough, RemoteError};
 use crate::workflow::store::collect::Policy;
 use crate::workflow::values::Environment;

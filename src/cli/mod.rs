@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod exp;
 mod forecasts;
+mod format;
 mod graph;
 mod help;
 mod init;

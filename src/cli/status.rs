@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::cache_remote::CacheFrom;
+use super::format::Format;
 use super::project::PipelineArgs;
 use super::{CommandError, forecasts};
 use crate::console;
@@ -32,15 +33,6 @@ pub struct StatusArgs {
     /// How to say it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-}
-
-/// How an answer is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people
-    Text,
-    /// For programs
-    Json,
 }
 
 /// Prints the forecast of every step.

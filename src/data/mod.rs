@@ -21,5 +21,6 @@ pub mod split;
 pub mod synthetic;
 pub mod time_order;
 pub mod titles;
+pub mod track;
 pub mod track_groups;
 pub mod tracks;

@@ -17,10 +17,9 @@ use minijinja::value::Serde;
 
 use super::fault::Fault;
 use super::yaml::{Node, Value};
-use environment::Environment;
 use template::Engine;
 
-pub use environment::EVERY_NAME;
+pub use environment::{EVERY_NAME, Environment};
 pub use table::Table;
 pub use variables::Variable;
 
