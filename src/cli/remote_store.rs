@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use crate::storage::error::Kind;
 use crate::storage::transfer::{Download, Upload, download, upload};
 use crate::storage::{Address, Condition, Entry, Remote, Settings, Stop, StorageError};
 use crate::workflow::remote::{Found, Moved, RemoteError, RemoteStore};
@@ -106,7 +107,7 @@ impl RemoteStore for Far {
 /// Nothing for what is not there.
 fn there<T>(got: Result<T, StorageError>) -> Result<Option<T>, RemoteError> {
     match got {
-        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) if error.kind == Kind::NotFound => Ok(None),
         got => Ok(Some(got?)),
     }
 }

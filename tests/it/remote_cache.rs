@@ -101,8 +101,10 @@ fn the_environment_and_dotenv_name_the_cache() {
 fn pulling_takes_what_is_there_and_names_what_is_not() {
     let (folder, url, _) = pushed();
     let second = project();
-    done(&second, &["cache", "pull", "--cache-from", &url]).says("fetched the results of 2 steps, 0 were here");
-    done(&second, &["cache", "pull", "--cache-from", &url]).says("fetched the results of 0 steps, 2 were here");
+    done(&second, &["cache", "pull", "--cache-from", &url])
+        .says("fetched the results of 2 steps, 0 were here");
+    done(&second, &["cache", "pull", "--cache-from", &url])
+        .says("fetched the results of 0 steps, 2 were here");
     assert!(!second.path("artifacts").exists(), "a pull releases nothing");
     assert!(second.run(&[]).ran().is_empty());
     let third = project();
