@@ -2,10 +2,12 @@
 
 mod accept;
 mod cache;
+mod cache_remote;
 mod check;
 mod completions;
 mod exp;
 mod forecasts;
+mod format;
 mod graph;
 mod help;
 mod init;
@@ -16,6 +18,7 @@ mod page;
 mod project;
 mod project_view;
 mod recommend;
+mod remote_store;
 mod run;
 mod runs;
 mod schema;

@@ -1,5 +1,6 @@
 //! `recsys run`: runs a pipeline, or says what it would run.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::Path;
@@ -9,6 +10,7 @@ use clap::{Args, Command, FromArgMatches};
 use miette::Diagnostic;
 use thiserror::Error;
 
+use super::cache_remote::CacheFrom;
 use super::project::PipelineArgs;
 use super::session::{self, Stop};
 use super::{CommandError, forecasts, tracked};
@@ -76,6 +78,9 @@ pub struct RunArgs {
     #[arg(long)]
     serve: bool,
 
+    #[command(flatten)]
+    cache_from: CacheFrom,
+
     /// Results that no release needs go when the store grows beyond this: what is cheapest to make
     /// again per byte first
     #[arg(long, env = "RECSYS_CACHE_SIZE", value_name = "SIZE", default_value = super::cache::DEFAULT_SIZE, value_parser = super::cache::size)]
@@ -98,6 +103,10 @@ struct NothingSelected;
 pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
     let (pipeline, forced) = args.pipeline_and_forced();
     let mut project = pipeline.open(root)?;
+    // A dry run ends at once on Ctrl-C.
+    let stop = LazyCell::new(Stop::on_signals);
+    let flag = if args.dry_run { Arc::default() } else { stop.flag() };
+    project.remote = args.cache_from.open(root, flag)?;
     let selection = Selection { from: args.from.clone(), until: args.until.clone(), only: args.only.clone() };
     let mut selected = project.plan.select(&selection).map_err(CommandError::usage)?;
     if args.skip_download {
@@ -120,7 +129,6 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
         });
         return Ok(());
     }
-    let stop = Stop::on_signals();
     project.store.stop_on(stop.flag());
     let record = RunRecord::new(&project.store.runs());
     let (name, logs) = (record.name(), record.logs());
@@ -139,6 +147,7 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
         logs: &logs,
         listener: &listeners,
         stop: &stop.flag(),
+        remote: project.remote.as_ref(),
     };
     let ran = executor::run(plan, &options, &world);
     if let Some(log) = tracking {

@@ -31,6 +31,7 @@ mod pipelines;
 mod postgres;
 mod project;
 mod rank;
+mod remote_cache;
 mod s3_servers;
 mod same;
 mod schema;

@@ -48,7 +48,7 @@ pub fn tell(
     let plan = &ladder.merged.plan;
     let selected = ladder.positions();
     executor::check(plan, &selected, store, root).map_err(CommandError::failed)?;
-    let ground = Ground { plan, store, root, force: &Force::Nothing };
+    let ground = Ground { plan, store, root, force: &Force::Nothing, remote: None };
     let release = Release::open(root, store, &plan.name);
     let forecasts = forecast(&ground, &selected, &release).map_err(CommandError::failed)?;
     let rungs = rungs(experiment, ladder);

@@ -15,12 +15,13 @@ use thiserror::Error;
 
 use super::usage::Measured;
 use crate::workflow::digest::Digest;
-use crate::workflow::event::{Event, Listener};
+use crate::workflow::event::{Event, Listener, Reason};
 use crate::workflow::files::FilesError;
 use crate::workflow::fingerprint::Fingerprint;
 use crate::workflow::kind::{Context, Notes, Progress, StepError};
 use crate::workflow::lineage::Ancestor;
 use crate::workflow::plan::PlannedStep;
+use crate::workflow::remote::ReadThrough;
 use crate::workflow::store::{KeyLock, Object, Staging, StepResult, Store};
 
 /// Progress is written to the log no more often than this.
@@ -36,6 +37,12 @@ pub struct Task<'a> {
     pub inputs: Vec<TaskInput>,
     /// The steps before it, for a kind that tells of them.
     pub lineage: Vec<Ancestor>,
+    /// Why it has to run.
+    pub reason: Reason,
+    /// 1 for the first try.
+    pub attempt: u32,
+    /// Where its result may be already.
+    pub remote: Option<&'a ReadThrough>,
     /// The project folder.
     pub root: &'a Path,
     /// Where the outputs go.
@@ -70,6 +77,8 @@ pub struct TaskInput {
 pub enum Outcome {
     /// The outputs are in the store.
     Done(Box<StepResult>),
+    /// They are, and another machine made them.
+    Fetched(Box<StepResult>),
     /// A service was stopped.
     Served,
     /// It was stopped.
@@ -99,11 +108,22 @@ struct InputChanged {
 struct Crashed(String);
 
 impl Task<'_> {
-    /// Runs the step and commits what it made.
+    /// Fetches what the step makes from a remote cache, or runs the step and commits what it made.
     pub fn run(self) -> Outcome {
+        if let Some(result) = self.fetch() {
+            return Outcome::Fetched(Box::new(result));
+        }
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Outcome::Cancelled;
+        }
         let log = self.log.display().to_string();
         let span = tracing::info_span!("step", name = %self.step.name, log = %log);
         let _entered = span.enter();
+        self.listener.hear(&Event::StepStarted {
+            step: self.step.name.clone(),
+            reason: self.reason.clone(),
+            attempt: self.attempt,
+        });
         tracing::info!(kind = self.step.kind.name, "started");
         match self.attempt() {
             Ok(Some(result)) => {
