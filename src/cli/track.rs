@@ -145,8 +145,7 @@ fn status(root: &Path) {
                 _ => {}
             }
         }
-        let is_live = matches!(Spool::take(folder), Ok(None));
-        let state = if is_live { "at work" } else { "over" };
+        let state = if spool::is_live(folder) { "at work" } else { "over" };
         table.add_row([name(folder), what, to, courier::left(folder).to_string(), state.to_owned()]);
     }
     say(&table.lines().map(|line| line.trim_end().to_owned() + "\n").collect::<String>());
@@ -162,7 +161,7 @@ fn drop_run(run: &str, root: &Path) -> Result<(), CommandError> {
         return Err(CommandError::usage(TrackError::NoRun { run: run.to_owned(), help }));
     }
     for folder in chosen {
-        if let Ok(None) = Spool::take(folder) {
+        if spool::is_live(folder) {
             remark(&format!("{}: the run is at work and keeps its entries", name(folder)));
             continue;
         }

@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use super::CommandError;
 use crate::console::{self, LogFormat};
 use crate::tracking::courier::Outcome;
 use crate::tracking::pipeline::{PipelineLog, Scene};
 use crate::tracking::server::{self, Credentials, Destination};
 use crate::tracking::{settings, spool};
+use crate::workflow::history::now;
 use crate::workflow::plan::Plan;
 use crate::workflow::spec::Spec;
 use crate::workflow::values::Scope;
@@ -24,7 +27,8 @@ pub fn check(spec: &mut Spec) {
 /// When tracking is asked for in a way that cannot be followed.
 pub fn destination(plan: &Plan, root: &Path) -> Result<Option<(Destination, Credentials)>, CommandError> {
     let scope = Scope::from_environment(root);
-    let destination = server::destination(plan, |name| scope.env(name)).map_err(CommandError::usage)?;
+    let found = server::destination(plan.tracking.as_deref(), &plan.name, |name| scope.env(name));
+    let destination = found.map_err(CommandError::usage)?;
     Ok(destination.map(|destination| (destination, credentials(root))))
 }
 
@@ -51,15 +55,18 @@ pub fn pipeline(
     Ok(destination(plan, root)?.map(log))
 }
 
-/// Says what became of the log of a run, in one line; nothing in the format that has events alone, unless something
-/// is wrong.
+/// Says what became of the log of a run, in one line after all others.
 pub fn tell(outcome: Option<Outcome>, root: &Path, format: LogFormat) {
     let Some(outcome) = outcome else { return };
     let line = line(&outcome, spool::all(root).len());
     match format {
         LogFormat::Text => console::remark(&line),
-        LogFormat::Json if outcome.why.is_some() || !outcome.refused.is_empty() => tracing::warn!("{line}"),
-        LogFormat::Json => {}
+        LogFormat::Json => {
+            let Outcome { link, left, .. } = &outcome;
+            let event =
+                json!({ "time": now(), "event": "run_tracked", "link": link, "left": left, "message": line });
+            console::remark(&event.to_string());
+        }
     }
 }
 

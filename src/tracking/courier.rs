@@ -17,6 +17,8 @@ const LINGER: Duration = Duration::from_millis(500);
 /// The wait after the first failure; each later one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// The same while somebody looks on.
+const LONGEST_WAIT_OF_A_PERSON: Duration = Duration::from_secs(5);
 
 /// How long the end of a run that was stopped waits at most.
 pub const WAIT_WHEN_STOPPED: Duration = Duration::from_secs(1);
@@ -227,7 +229,7 @@ pub fn deliver(folder: &Path, root: &Path, credentials: Credentials, tries: u32)
             if failures >= tries {
                 return Outcome { link, refused, left: left(folder), why: Some(stalled.to_string()) };
             }
-            tokio::time::sleep(wait(failures, &stalled)).await;
+            tokio::time::sleep(wait(failures, &stalled).min(LONGEST_WAIT_OF_A_PERSON)).await;
         }
     })
 }

@@ -7,7 +7,6 @@ use thiserror::Error;
 use url::Url;
 
 use super::settings::{AddressProblem, Settings, server_address};
-use crate::workflow::plan::Plan;
 
 /// Turns tracking on or off whatever the file says: `off`, `on`, or the address of a server.
 pub const SWITCH: &str = "RECSYS_TRACKING";
@@ -81,15 +80,17 @@ pub enum TrackingError {
     Switch,
 }
 
-/// Where the runs of a plan are to be logged; nothing when they are not. `env` gives environment variables.
+/// Where runs are to be logged by what a plan keeps of `tracking:`; nothing when they are not. `name` is the experiment
+/// that they belong to when nobody names one; `env` gives environment variables.
 ///
 /// # Errors
 /// When tracking is asked for, but not where to.
 pub fn destination(
-    plan: &Plan,
+    tracking: Option<&str>,
+    name: &str,
     env: impl Fn(&str) -> Option<String>,
 ) -> Result<Option<Destination>, TrackingError> {
-    choose(Settings::of_plan(plan.tracking.as_deref()), &plan.name, env)
+    choose(Settings::of_plan(tracking), name, env)
 }
 
 fn choose(

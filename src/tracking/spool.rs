@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use super::entry::Entry;
 
 const ENTRIES: &str = "entries.jsonl";
+const UNNAMED: &str = ".entries.new";
 /// The folder of all spools, in `cache/`.
 const FOLDER: &str = "tracking";
 
@@ -26,6 +27,11 @@ pub fn all(root: &Path) -> Vec<PathBuf> {
     spools
 }
 
+/// Whether the run of the spool in a folder, or somebody who sends it, is at work.
+pub fn is_live(folder: &Path) -> bool {
+    File::open(folder.join(ENTRIES)).is_ok_and(|file| file.try_lock_shared().is_err())
+}
+
 /// A spool to write to.
 pub struct Spool {
     folder: PathBuf,
@@ -39,9 +45,12 @@ impl Spool {
     /// When the disk refuses.
     pub fn create(folder: &Path) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
-        let file = OpenOptions::new().create_new(true).append(true).read(true).open(folder.join(ENTRIES))?;
+        // It gets its name when it is locked, so that nobody finds it free before.
+        let unnamed = folder.join(UNNAMED);
+        let file = OpenOptions::new().create_new(true).append(true).read(true).open(&unnamed)?;
         // Where locks are not supported nobody can send at the same time either: sending asks for the same lock.
         let _ = file.try_lock();
+        fs::rename(&unnamed, folder.join(ENTRIES))?;
         Ok(Self { folder: folder.to_owned(), file })
     }
 

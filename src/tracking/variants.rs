@@ -1,7 +1,8 @@
 //! A run of an experiment as MLflow sees it: one run, and nested in it one run a variant, with its parameters, and
-//! with the numbers and curves of its steps under `step.name`. What all variants share belongs to the outer run as
-//! well, so that no file is sent a hundred times. An experiment that goes by rungs adds variants of the next rung as
-//! it gets there: their numbers stand at the rung, as at a step of the work.
+//! with the numbers and curves of its steps under `step.name`. Files of what all variants share belong to the outer
+//! run, so that none is sent a hundred times. Where an experiment goes by rungs, numbers stand at the rung as at a
+//! step of the work, and the curves of each rung are a group of their own; parameters are those of the last rung, and
+//! logged in the end, because a parameter cannot change.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -20,7 +21,7 @@ use crate::workflow::digest::Digest;
 use crate::workflow::event::{Event, Listener, Reused};
 use crate::workflow::experiment::{Ended, ExperimentRecord};
 use crate::workflow::plan::Plan;
-use crate::workflow::store::Store;
+use crate::workflow::store::{StepResult, Store};
 
 /// Variants that share a step up to which each of them gets its files.
 const FEW_OWNERS: usize = 3;
@@ -56,11 +57,16 @@ struct Inner {
     experiment: ExperimentFacts,
     store: Store,
     rung: usize,
+    n_rungs: usize,
     steps: BTreeMap<String, StepFacts>,
     /// For each step of the experiment, the variants that have it and its name there.
     owners: BTreeMap<String, Vec<(String, String)>>,
     /// Variants that have a run, and whether that is over.
     begun: BTreeMap<String, bool>,
+    /// The parameters of the steps of each variant, on the last rung that it ran on.
+    parameters: BTreeMap<String, BTreeMap<String, String>>,
+    /// The last rung that each variant ran on.
+    reached: BTreeMap<String, usize>,
     /// Variants of the present rung.
     n_variants: usize,
     /// Wall time of the runs so far, in seconds.
@@ -101,17 +107,23 @@ impl VariantsLog {
             experiment,
             store: Store::open(&scene.root.join("cache")),
             rung: 0,
+            n_rungs: 1,
             steps: BTreeMap::new(),
             owners: BTreeMap::new(),
             begun: BTreeMap::new(),
+            parameters: BTreeMap::new(),
+            reached: BTreeMap::new(),
             n_variants: 0,
             elapsed: 0.0,
         }))
     }
 
     /// What follows is about these variants, all of which are merged in `plan`; rungs are counted from 0.
-    pub fn on_rung(&self, rung: usize, plan: &Plan, variants: Vec<VariantFacts>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).on_rung(rung, plan, variants);
+    pub fn on_rung(&self, rung: usize, n_rungs: usize, plan: &Plan, variants: Vec<VariantFacts>) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.rung = rung;
+        inner.n_rungs = n_rungs;
+        inner.begin_rung(plan, variants);
     }
 
     /// Tells how each variant ended and which is best, and waits a little for what is left to be sent; nothing when
@@ -166,56 +178,63 @@ impl Inner {
         }
     }
 
-    fn on_rung(&mut self, rung: usize, plan: &Plan, variants: Vec<VariantFacts>) {
-        self.rung = rung;
+    fn begin_rung(&mut self, plan: &Plan, variants: Vec<VariantFacts>) {
         self.steps = facts::of_plan(plan);
         self.owners.clear();
         self.n_variants = variants.len();
         let mut entries = Vec::new();
-        for variant in variants {
-            for (own, merged) in &variant.steps {
-                self.owners.entry(merged.clone()).or_default().push((variant.name.clone(), own.clone()));
+        for VariantFacts { name, values, steps } in variants {
+            let mut parameters = BTreeMap::new();
+            for (own, merged) in &steps {
+                self.owners.entry(merged.clone()).or_default().push((name.clone(), own.clone()));
+                let facts = self.steps.get(merged).map(|facts| facts.parameters(&format!("{own}.")));
+                parameters.extend(facts.unwrap_or_default());
             }
-            if !self.begun.contains_key(&variant.name) {
-                self.begun.insert(variant.name.clone(), false);
-                entries.extend(self.start(&variant));
+            if !self.begun.contains_key(&name) {
+                self.begun.insert(name.clone(), false);
+                entries.extend(self.start(&name, &values));
             }
+            self.reached.insert(name.clone(), self.rung);
+            self.parameters.insert(name, parameters);
         }
         self.note(entries);
     }
 
-    /// The run of a variant, with what it changes and what its steps have.
-    fn start(&self, variant: &VariantFacts) -> [Entry; 2] {
-        let run = variant.name.clone();
+    /// The run of a variant, with what it changes.
+    fn start(&self, variant: &str, values: &BTreeMap<String, Json>) -> [Entry; 2] {
         let tags = [
-            ("mlflow.source.name", &self.experiment.file),
+            ("mlflow.source.name", self.experiment.file.as_str()),
             ("recsys.experiment", &self.experiment.name),
-            ("recsys.variant", &variant.name),
+            ("recsys.variant", variant),
         ];
-        let changed = variant.values.iter().map(|(name, value)| {
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            (name.clone(), names::cut(&value, LONGEST_PARAMETER))
-        });
-        let mut values = names::keyed(changed);
-        for (own, merged) in &variant.steps {
-            let facts = self.steps.get(merged).map(|facts| facts.parameters(&format!("{own}.")));
-            for (name, value) in facts.unwrap_or_default() {
-                values.entry(name).or_insert(value);
-            }
-        }
+        let run = variant.to_owned();
         let begun = Entry::Run {
             run: run.clone(),
             parent: Some(WHOLE.to_owned()),
-            name: names::cut(&run, names::LONGEST_KEY),
+            name: names::cut(variant, names::LONGEST_KEY),
             began: now(),
             tags: tags.map(|(name, value)| (name.to_owned(), names::cut(value, LONGEST_TAG))).into(),
         };
-        [begun, Entry::Parameters { run, values }]
+        [begun, Entry::Parameters { run, values: as_parameters(values) }]
     }
 
-    /// Numbers of the rungs after the first stand in groups of their own: the same work is done anew with more.
-    fn prefix(&self, own: &str) -> String {
-        if self.rung == 0 { format!("{own}.") } else { format!("rung{}/{own}.", self.rung + 1) }
+    /// What the curves of a step are called by: those of each rung apart, because the same work is done anew.
+    fn curve_prefix(&self, own: &str) -> String {
+        if self.n_rungs == 1 { format!("{own}.") } else { format!("rung{}/{own}.", self.rung + 1) }
+    }
+
+    /// The numbers that a step left, at the end of their curves or at the rung.
+    fn numbers(
+        &self,
+        own: &str,
+        metrics: &BTreeMap<String, f64>,
+        result: Option<&StepResult>,
+        at: i64,
+    ) -> Vec<Point> {
+        let result = result.filter(|_| self.n_rungs == 1);
+        let points = facts::final_points(&format!("{own}."), metrics, result, at).into_iter();
+        let rung = self.rung as u64;
+        points.map(|point| if self.n_rungs == 1 { point } else { Point { step: rung, ..point } }).collect()
     }
 
     /// A point of curves, for every variant that has the step.
@@ -223,7 +242,7 @@ impl Inner {
         let at = now();
         let finite = || measures.iter().filter(|(_, value)| value.is_finite());
         let entries = self.owners.get(step).into_iter().flatten().map(|(variant, own)| {
-            let prefix = self.prefix(own);
+            let prefix = self.curve_prefix(own);
             let key = |name: &str| names::key(&format!("{prefix}{name}"));
             let points =
                 finite().map(|(name, value)| Point { key: key(name), value: *value, step: done, at });
@@ -239,12 +258,12 @@ impl Inner {
         let result = self.store.recorded(&facts.key(key));
         let mut entries = Vec::new();
         for (variant, own) in owners {
-            let prefix = self.prefix(own);
-            let mut points = facts::final_points(&prefix, metrics, result.as_ref(), at);
+            let mut points = self.numbers(own, metrics, result.as_ref(), at);
             if let Some(result) = &result {
+                let prefix = self.curve_prefix(own);
                 points.extend(facts::curve_points(&prefix, result, at).into_iter().filter(|_| is_reused));
-                let key = names::key(&format!("{prefix}duration_seconds"));
-                points.push(Point { key, value: result.seconds, step: 0, at });
+                let key = names::key(&format!("{own}.duration_seconds"));
+                points.push(Point { key, value: result.seconds, step: self.rung as u64, at });
             }
             entries.push(Entry::Metrics { run: variant.clone(), points });
         }
@@ -285,9 +304,18 @@ impl Inner {
             };
             failed += usize::from(status == Status::Failed);
             let run = variant.name.clone();
-            let points = facts::final_points("", &variant.metrics, None, at);
-            let points = points.into_iter().map(|point| Point { step: self.rung as u64, ..point }).collect();
-            entries.extend([Entry::Metrics { run: run.clone(), points }, Entry::End { run, status, at }]);
+            let mut values = as_parameters(&variant.values);
+            for (name, value) in self.parameters.get(&run).into_iter().flatten() {
+                values.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+            entries.push(Entry::Parameters { run: run.clone(), values });
+            // A rung whose results were all in the store did not run, and nobody told of it.
+            if self.reached.get(&run) != Some(&variant.rung) {
+                let points = facts::final_points("", &variant.metrics, None, at);
+                let points = points.into_iter().map(|point| Point { step: variant.rung as u64, ..point });
+                entries.push(Entry::Metrics { run: run.clone(), points: points.collect() });
+            }
+            entries.push(Entry::End { run, status, at });
         }
         for (variant, _) in self.begun.iter().filter(|(_, is_over)| !**is_over) {
             entries.push(Entry::End { run: variant.clone(), status: Status::Killed, at });
@@ -320,4 +348,12 @@ impl Inner {
             log.complete(entries);
         }
     }
+}
+
+/// Values that a variant changes, as parameters.
+fn as_parameters(values: &BTreeMap<String, Json>) -> BTreeMap<String, String> {
+    names::keyed(values.iter().map(|(name, value)| {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        (name.clone(), names::cut(&value, LONGEST_PARAMETER))
+    }))
 }

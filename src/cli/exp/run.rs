@@ -12,6 +12,7 @@ use super::collect::{Collector, StepFacts, WithoutTexts};
 use super::ladder::Ladder;
 use super::planner::Planner;
 use super::recorded::{self, Facts};
+use super::tracked::Tracked;
 use super::view::View;
 use super::{dry_run, verdict};
 use crate::cli::session::{self, Stop};
@@ -97,10 +98,20 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
     if args.dry_run {
         return dry_run::tell(&experiment, &mut ladder, &store, root, args.log_format);
     }
+    let tracked = Tracked::new(&experiment, &ladder, root)?;
     let stop = Stop::on_signals();
     store.stop_on(stop.flag());
-    let work = Work { args, experiment: &experiment, more: &more, store: &store, root, stop: &stop };
-    let (mut record, tally) = work.climb(&mut ladder)?;
+    let work = Work {
+        args,
+        experiment: &experiment,
+        more: &more,
+        store: &store,
+        root,
+        stop: &stop,
+        tracked: &tracked,
+    };
+    let end = |record| tracked.finish(record, stop.is_set(), args.log_format);
+    let (mut record, tally) = work.climb(&mut ladder).inspect_err(|_| end(None))?;
     record.variables = variables;
     record.keep(&ExperimentRecord::folder(store.folder())).map_err(CommandError::failed)?;
     if tally.finished > 0 {
@@ -110,6 +121,7 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
         let view = View::of_one(&record);
         say(&view.choose(&Choice::top(args.top), &store)?.render(Format::Table));
     }
+    end(Some(&record));
     stop.verdict(&tally)?;
     verdict::check(&record, &store)
 }
@@ -146,6 +158,7 @@ struct Work<'a> {
     store: &'a Store,
     root: &'a Path,
     stop: &'a Stop,
+    tracked: &'a Tracked<'a>,
 }
 
 impl Work<'_> {
@@ -187,11 +200,13 @@ impl Work<'_> {
         let record = RunRecord::new(&self.store.runs());
         let (name, logs) = (record.name(), record.logs());
         let collector = Arc::new(Collector::default());
-        let listeners: Vec<Box<dyn Listener>> = vec![
+        let mut listeners: Vec<Box<dyn Listener>> = vec![
             Box::new(record),
             Box::new(WithoutTexts(console::listener(self.args.log_format))),
             Box::new(Arc::clone(&collector)),
         ];
+        let tracked = self.tracked.on_rung(ladder, &name);
+        listeners.extend(tracked.map(|log| Box::new(log) as Box<dyn Listener>));
         let options = Options {
             selected,
             force: Force::Nothing,

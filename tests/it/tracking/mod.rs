@@ -8,6 +8,7 @@
 
 mod fake;
 mod real;
+mod variants;
 
 use std::fs;
 
