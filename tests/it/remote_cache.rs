@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use crate::project::{Call, Project};
+use crate::s3_servers;
 
 const PIPELINE: &str = "
 name: words
@@ -192,4 +193,50 @@ fn collection_there_keeps_what_is_young_or_in_use() {
     age("", 60);
     gc(&["--older-than", "30d"]).says("removed: 2 objects (6 B), 2 results; 0 B stay");
     assert!(files(folder.path(), "").is_empty());
+}
+
+#[test]
+fn a_second_machine_runs_nothing_of_the_demo() {
+    let pipeline = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/demo.yaml");
+    let pipeline = std::fs::read_to_string(pipeline).unwrap();
+    for bucket in s3_servers::buckets() {
+        let machine = || {
+            let project = Project::new();
+            project.write("pipelines/demo.yaml", &pipeline);
+            project.write(
+                ".env",
+                &format!(
+                    "S3_ENDPOINT_URL={}\nAWS_ACCESS_KEY_ID={}\nAWS_SECRET_ACCESS_KEY={}\nRECSYS_CACHE_FROM={}\n",
+                    bucket.endpoint(),
+                    s3_servers::KEY,
+                    s3_servers::SECRET,
+                    bucket.address("cache")
+                ),
+            );
+            project
+        };
+        let run = ["pipelines/demo.yaml", "--var", "interactions=20000"];
+        let first = machine();
+        let steps = first.run(&run).ran().len();
+        assert!(steps > 10, "{}: {steps} steps", bucket.server());
+        done(&first, &["cache", "push", &bucket.address("cache")]).says(&format!("sent: {steps} results"));
+        let second = machine();
+        let call = second.run(&run);
+        assert!(call.ran().is_empty(), "{}: {}", bucket.server(), call.stderr);
+        let made =
+            |project: &Project| std::fs::read(project.path("artifacts/rerank/recommendations.parquet"));
+        assert_eq!(made(&first).unwrap(), made(&second).unwrap());
+        let secret = |call: &Call| (call.stdout.clone() + &call.stderr).contains(s3_servers::SECRET);
+        assert!(!secret(&call));
+        let refused = machine();
+        refused.write(
+            ".env",
+            &std::fs::read_to_string(refused.path(".env")).unwrap().replace(s3_servers::SECRET, "wrong"),
+        );
+        if bucket.server() == "SeaweedFS" {
+            let call = refused.run(&run);
+            assert_eq!(call.ran().len(), steps, "{}", call.stderr);
+            call.says("cannot be read");
+        }
+    }
 }
