@@ -8,6 +8,7 @@
 //! | [`console`], [`cli`] | the edge: what people see and type; the only rooms that print |
 //! | [`steps`] | the seam: one file a kind, and the registry; load, call the domain, save |
 //! | [`codec`] | how domain types lie on disk |
+//! | [`storage`] | objects far away: S3, HTTP(S), files, behind one small trait |
 //! | [`data`] | tables in, tables out: cleaning, events, the split, synthetic data |
 //! | [`interactions`] | the matrix users × items that the domain shares |
 //! | [`models`] | `fit(parameters, interactions) → model`; no tables, no files, no clocks |
@@ -31,6 +32,7 @@ pub mod workflow;
 
 pub mod codec;
 pub mod steps;
+pub mod storage;
 
 pub mod charts;
 pub mod data;

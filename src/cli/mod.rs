@@ -2,10 +2,12 @@
 
 mod accept;
 mod cache;
+mod cache_remote;
 mod check;
 mod completions;
 mod exp;
 mod forecasts;
+mod format;
 mod graph;
 mod help;
 mod init;
@@ -16,6 +18,7 @@ mod page;
 mod project;
 mod project_view;
 mod recommend;
+mod remote_store;
 mod run;
 mod runs;
 mod schema;
@@ -23,6 +26,7 @@ mod serve;
 mod session;
 mod sheet;
 mod status;
+mod storage;
 mod track;
 mod tracked;
 mod unchanged;
@@ -74,6 +78,8 @@ enum Command {
     Accept(accept::AcceptArgs),
     /// Look after what runs have kept
     Cache(cache::CacheArgs),
+    /// Check the places that data comes from and goes to
+    Storage(storage::StorageArgs),
     /// Answer over HTTP from the artifacts of a run
     Serve(serve::ServeArgs),
     /// Show what a user would be recommended, without a server
@@ -181,6 +187,7 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
         Command::Why(args) => why::why(&args, &root),
         Command::Accept(args) => accept::accept_step(&args, &root),
         Command::Cache(args) => cache::cache(&args, &root),
+        Command::Storage(args) => storage::storage(&args, &root),
         Command::Serve(args) => serve::serve(&args, &root).map_err(CommandError::from),
         Command::Recommend(args) => recommend::recommend(&args),
         Command::VerifyService(args) => verify_service::verify_service(&args),

@@ -125,7 +125,8 @@ impl Inner {
         match event {
             Event::RunStarted { steps, .. } => self.run_started(steps),
             Event::StepReused { step, reason, key, metrics, summary } => {
-                if matches!(reason, Reused::Restored { .. } | Reused::CutOff { .. }) {
+                if matches!(reason, Reused::Restored { .. } | Reused::CutOff { .. } | Reused::Fetched { .. })
+                {
                     self.begin();
                 }
                 self.reused(step, reason, *key, metrics);
@@ -168,6 +169,7 @@ impl Inner {
             Event::RunWaited { .. }
             | Event::RunFollowed { .. }
             | Event::StepWaited { .. }
+            | Event::StepFetchBegan { .. }
             | Event::ArtifactRestored { .. } => {}
         }
     }

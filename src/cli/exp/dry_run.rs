@@ -48,7 +48,7 @@ pub fn tell(
     let plan = &ladder.merged.plan;
     let selected = ladder.positions();
     executor::check(plan, &selected, store, root).map_err(CommandError::failed)?;
-    let ground = Ground { plan, store, root, force: &Force::Nothing };
+    let ground = Ground { plan, store, root, force: &Force::Nothing, remote: None };
     let release = Release::open(root, store, &plan.name);
     let forecasts = forecast(&ground, &selected, &release).map_err(CommandError::failed)?;
     let rungs = rungs(experiment, ladder);
@@ -71,7 +71,7 @@ pub fn tell(
         experiment.variants.len(),
         selected.len(),
         count(|f| matches!(f, Forecast::Run { .. })),
-        count(|f| matches!(f, Forecast::Maybe { .. })),
+        count(|f| matches!(f, Forecast::Maybe { .. } | Forecast::Unknown { .. })),
         count(|f| matches!(f, Forecast::Hit { .. })),
     );
     for rung in rungs.iter().filter(|_| !experiment.rungs.is_empty()) {

@@ -222,6 +222,7 @@ impl Work<'_> {
             logs: &logs,
             listener: &listeners,
             stop: &flag,
+            remote: None,
         };
         let tally = executor::run(&ladder.merged.plan, &options, &world).map_err(CommandError::failed)?;
         facts.extend(collector.take());
@@ -260,7 +261,7 @@ pub fn known(
     root: &Path,
 ) -> Result<Option<Facts>, CommandError> {
     let plan = &ladder.merged.plan;
-    let ground = Ground { plan, store, root, force: &Force::Nothing };
+    let ground = Ground { plan, store, root, force: &Force::Nothing, remote: None };
     let release = Release::open(root, store, &plan.name);
     let known = forecast::results(&ground, positions, &release).map_err(CommandError::failed)?;
     let facts = known.map(|known| {

@@ -82,7 +82,14 @@ impl Plan {
             }
         }
         let graph = graph_of(&steps);
-        Merged { plan: Self { name, path: path.to_owned(), tracking, steps, graph }, positions }
+        let mut plan = Self { name, path: path.to_owned(), tracking, steps, graph };
+        // A step that tells of others knows them by name.
+        for position in
+            (0..plan.steps.len()).filter(|&position| plan.steps[position].kind.lineage).collect::<Vec<_>>()
+        {
+            plan.steps[position].definition = plan.definition(position).digest();
+        }
+        Merged { plan, positions }
     }
 }
 
