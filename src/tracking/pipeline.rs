@@ -6,7 +6,7 @@
 //! on everything is. A step that did not run has the numbers of the result that it was restored from.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Local};

@@ -142,7 +142,7 @@ impl Listener for VariantsLog {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::StepReused { step, reason, key, metrics, .. } => {
-                if matches!(reason, Reused::Restored { .. } | Reused::CutOff { .. }) {
+                if !matches!(reason, Reused::Unchanged | Reused::AsReleased) {
                     inner.begin();
                 }
                 inner.done(step, *key, metrics, true);
