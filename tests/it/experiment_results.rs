@@ -260,10 +260,10 @@ fn records_that_cannot_be_read_are_told() {
     // What the first version wrote: no version, no intervals, no results in the store.
     let mut old: Value = serde_json::from_str(&good).unwrap();
     let fields = old.as_object_mut().unwrap();
-    ["version", "changes", "rungs", "variables"].map(|key| fields.remove(key));
+    fields.retain(|key, _| !["version", "changes", "rungs", "variables"].contains(&key.as_str()));
     for variant in old["variants"].as_array_mut().unwrap() {
         let fields = variant.as_object_mut().unwrap();
-        ["rung", "climbed", "intervals", "results"].map(|key| fields.remove(key));
+        fields.retain(|key, _| !["rung", "climbed", "intervals", "results"].contains(&key.as_str()));
     }
     project.write(path, &old.to_string());
     assert_eq!(names(&record(&project)).len(), 3);
