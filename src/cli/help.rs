@@ -22,7 +22,7 @@ line is wrong, 130 or 143 stopped.";
 /// What commands are for, and which they are, in the order of the help.
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Run", &["run", "exp", "status", "why", "accept"]),
-    ("Look back", &["runs", "metrics", "logs", "cache"]),
+    ("Look back", &["runs", "metrics", "logs", "track", "cache", "storage"]),
     ("Write pipelines", &["init", "check", "graph", "kinds", "schema"]),
     ("Serve", &["serve", "recommend", "verify-service"]),
     ("Your shell", &["completions"]),

@@ -6,7 +6,7 @@ use clap::Args;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::CommandError;
+use super::{CommandError, tracked};
 use crate::steps::KINDS;
 use crate::workflow::plan::Plan;
 use crate::workflow::spec::{Overrides, Spec};
@@ -70,8 +70,9 @@ impl PipelineArgs {
     /// # Errors
     /// Everything that is wrong with the file or the changes to it.
     pub fn plan(&self, root: &Path) -> Result<(Spec, Plan), CommandError> {
-        let spec = Spec::read(&self.pipeline, Scope::from_environment(root), &self.overrides())
+        let mut spec = Spec::read(&self.pipeline, Scope::from_environment(root), &self.overrides())
             .map_err(|error| CommandError::Usage(error.into()))?;
+        tracked::check(&mut spec);
         let plan = Plan::new(&spec, KINDS, root).map_err(|error| CommandError::Usage(error.into()))?;
         Ok((spec, plan))
     }

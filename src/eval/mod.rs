@@ -17,6 +17,7 @@ pub mod lists;
 pub mod metric;
 pub mod pareto;
 pub mod protocol;
+pub mod segments;
 pub mod significance;
 pub mod table;
 

@@ -7,6 +7,7 @@
 mod als;
 mod blend;
 mod bpr;
+mod download;
 mod ease;
 pub mod evaluate;
 mod graph_filter;
@@ -15,12 +16,14 @@ mod item_knn;
 mod popularity;
 mod preprocess;
 mod rank;
+mod report;
 mod rerank;
 mod serve;
 mod shell;
 mod similar;
 mod split;
 mod synthetic;
+mod upload;
 
 use std::path::Path;
 
@@ -47,6 +50,7 @@ use crate::workflow::kind::{Context, Kind, StepError};
 #[rustfmt::skip]
 pub static KINDS: &[Kind] = &[
     Kind::of::<Synthetic>(),
+    Kind::of::<download::Download>(),
     Kind::of::<preprocess::Preprocess>(),
     Kind::of::<split::Split>(),
     Kind::of::<Popularity>(),
@@ -61,8 +65,10 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<rank::Rank>(),
     Kind::of::<Rerank>(),
     Kind::of::<evaluate::Evaluate>(),
+    Kind::of::<report::Report>(),
     Kind::of::<serve::Serve>(),
     Kind::of::<shell::Shell>(),
+    Kind::of::<upload::Upload>(),
 ];
 
 /// Data types of ports, each written once: an edge between different types is refused.
@@ -109,6 +115,8 @@ pub mod data_type {
     pub const IMPRESSIONS: &str = "impressions";
     /// A table that compares models.
     pub const COMPARISON: &str = "comparison";
+    /// A page for people.
+    pub const PAGE: &str = "page";
     /// A metric of each user.
     pub const USER_METRICS: &str = "user metrics";
 }

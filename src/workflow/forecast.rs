@@ -11,6 +11,7 @@ use super::event::{Reason, Reused};
 use super::fingerprint::{Change, RunKey};
 use super::plan::Source;
 use super::release::Release;
+use super::store::StepResult;
 
 /// What a run would do about one step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -32,6 +33,11 @@ pub enum Forecast {
     Maybe {
         /// The steps that decide it.
         after: Vec<String>,
+    },
+    /// That depends on something outside of the project which cannot be asked now.
+    Unknown {
+        /// Why not.
+        why: String,
     },
 }
 
@@ -65,7 +71,14 @@ pub fn forecast(
             forecasts.push(None);
             continue;
         }
-        let forecast = match ground.inputs(position, &made)? {
+        let inputs = match ground.inputs(position, &made) {
+            Err(InputsError::Outside(error)) => {
+                forecasts.push(Some(Forecast::Unknown { why: error.to_string() }));
+                continue;
+            }
+            inputs => inputs?,
+        };
+        let forecast = match inputs {
             Some(inputs) => match ground.decide(position, &inputs, release) {
                 Decision::Unchanged => {
                     made[position] = released.map(|released| released.objects());
@@ -75,7 +88,13 @@ pub fn forecast(
                     made[position] = Some(result.outputs);
                     Forecast::Hit { reason, restores: true }
                 }
-                Decision::Run(_, reason) => Forecast::Run { reason },
+                Decision::Run(key, reason) => match elsewhere(ground, &key, &reason) {
+                    Some((result, reason)) => {
+                        made[position] = Some(result.outputs);
+                        Forecast::Hit { reason, restores: true }
+                    }
+                    None => Forecast::Run { reason },
+                },
             },
             None => beyond_a_run(ground, position, &made, release, |definition| known.contains(&definition)),
         };
@@ -123,6 +142,14 @@ pub fn results(
         known.insert(position, result);
     }
     Ok(Some(known))
+}
+
+/// The result of a step that would be fetched from a remote cache.
+fn elsewhere(ground: &Ground<'_>, key: &RunKey, reason: &Reason) -> Option<(StepResult, Reused)> {
+    let remote = ground.remote.filter(|_| reason.may_be_fetched())?;
+    // A run warns of what is wrong with it; the step would run then.
+    let result = remote.record(key).ok()??;
+    Some((result, Reused::Fetched { from: remote.address().to_owned() }))
 }
 
 /// About a step whose inputs are not known yet: it runs for sure when nothing was ever made with its

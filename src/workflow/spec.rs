@@ -46,6 +46,8 @@ pub struct Spec {
     pub path: PathBuf,
     /// The variables and their values as they are written, changes included.
     pub variables: BTreeMap<String, serde_json::Value>,
+    /// `tracking:` of all files as one, rendered; whoever logs runs knows what may stand there.
+    pub tracking: Option<Node>,
     /// Every text that it was made from, for underlining.
     pub sources: Sources,
     /// Every file that was read: the pipeline, its includes, the configurations.
@@ -239,6 +241,7 @@ impl Spec {
         for change in &changes.vars {
             variables.entry(change.name.clone()).and_modify(|value| *value = change.value.to_json());
         }
+        let tracking = load::tracking(&files, &changes.tracking, &scope, &mut faults);
         let drafts = expand::expand(&files, &scope, &sources, &mut faults);
         overrides::check_names(&changes, &drafts, &mut faults);
         let known = connect::Known::new(&drafts);
@@ -254,6 +257,7 @@ impl Spec {
             off,
             path: path.to_owned(),
             variables,
+            tracking,
             sources,
             files,
             environment_read,

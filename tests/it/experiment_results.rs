@@ -260,10 +260,14 @@ fn records_that_cannot_be_read_are_told() {
     // What the first version wrote: no version, no intervals, no results in the store.
     let mut old: Value = serde_json::from_str(&good).unwrap();
     let fields = old.as_object_mut().unwrap();
-    fields.retain(|key, _| !["version", "changes", "rungs", "variables"].contains(&key.as_str()));
+    for key in ["version", "changes", "rungs", "variables"] {
+        fields.remove(key);
+    }
     for variant in old["variants"].as_array_mut().unwrap() {
         let fields = variant.as_object_mut().unwrap();
-        fields.retain(|key, _| !["rung", "climbed", "intervals", "results"].contains(&key.as_str()));
+        for key in ["rung", "climbed", "intervals", "results"] {
+            fields.remove(key);
+        }
     }
     project.write(path, &old.to_string());
     assert_eq!(names(&record(&project)).len(), 3);

@@ -70,6 +70,11 @@ impl<'a> Ladder<'a> {
         self.merged.positions.get(place)
     }
 
+    /// The pipeline of one of the variants.
+    pub fn pipeline(&self) -> Option<&Plan> {
+        self.plans.first().map(|variant| &variant.plan)
+    }
+
     /// The steps of all variants on the rungs so far.
     pub fn positions(&self) -> BTreeSet<usize> {
         let places = self.rungs.iter().enumerate();

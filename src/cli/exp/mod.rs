@@ -14,6 +14,7 @@ mod recorded;
 mod run;
 mod show;
 mod table;
+mod tracked;
 mod verdict;
 mod view;
 

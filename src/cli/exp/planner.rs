@@ -7,7 +7,7 @@ use miette::Diagnostic;
 use serde_json::Value as Json;
 use thiserror::Error;
 
-use crate::cli::CommandError;
+use crate::cli::{CommandError, tracked};
 use crate::steps::KINDS;
 use crate::steps::evaluate::Evaluate;
 use crate::workflow::experiment::{Experiment, Variant};
@@ -147,7 +147,9 @@ impl Planner<'_> {
     }
 
     fn read(&self, overrides: &Overrides) -> Result<Spec, SpecError> {
-        Spec::read(&self.experiment.pipeline, Scope::from_environment(self.root), overrides)
+        let mut spec = Spec::read(&self.experiment.pipeline, Scope::from_environment(self.root), overrides)?;
+        tracked::check(&mut spec);
+        Ok(spec)
     }
 }
 

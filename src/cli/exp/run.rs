@@ -1,5 +1,6 @@
 //! `recsys exp run`: every variant of an experiment, as one plan, rung by rung.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,8 +13,10 @@ use super::collect::{Collector, StepFacts, WithoutTexts};
 use super::ladder::Ladder;
 use super::planner::Planner;
 use super::recorded::{self, Facts};
+use super::tracked::Tracked;
 use super::view::View;
 use super::{dry_run, verdict};
+use crate::cli::cache_remote::CacheFrom;
 use crate::cli::session::{self, Stop};
 use crate::cli::sheet::Format;
 use crate::cli::workspace::store;
@@ -27,6 +30,7 @@ use crate::workflow::experiment::{Experiment, ExperimentRecord};
 use crate::workflow::forecast;
 use crate::workflow::history::RunRecord;
 use crate::workflow::release::Release;
+use crate::workflow::remote::ReadThrough;
 use crate::workflow::spec::Overrides;
 use crate::workflow::store::Store;
 
@@ -73,6 +77,9 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
 
+    #[command(flatten)]
+    cache_from: CacheFrom,
+
     /// Results that no release needs go when the store grows beyond this
     #[arg(long, env = "RECSYS_CACHE_SIZE", value_name = "SIZE", default_value = crate::cli::cache::DEFAULT_SIZE, value_parser = crate::cli::cache::size)]
     cache_size: u64,
@@ -94,13 +101,28 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
     let mut ladder = Ladder::new(planner)?;
     let store = store(root);
     tell_of_equal(&experiment, &ladder);
+    // A dry run ends at once on Ctrl-C.
+    let stop = LazyCell::new(Stop::on_signals);
+    let flag = if args.dry_run { Arc::default() } else { stop.flag() };
+    let remote = args.cache_from.open(root, flag)?;
     if args.dry_run {
-        return dry_run::tell(&experiment, &mut ladder, &store, root, args.log_format);
+        let scene = Scene { store: &store, root, remote: remote.as_ref() };
+        return dry_run::tell(&experiment, &mut ladder, &scene, args.log_format);
     }
-    let stop = Stop::on_signals();
+    let tracked = Tracked::new(&experiment, &ladder, root)?;
     store.stop_on(stop.flag());
-    let work = Work { args, experiment: &experiment, more: &more, store: &store, root, stop: &stop };
-    let (mut record, tally) = work.climb(&mut ladder)?;
+    let work = Work {
+        args,
+        experiment: &experiment,
+        more: &more,
+        store: &store,
+        root,
+        remote: remote.as_ref(),
+        stop: &stop,
+        tracked: &tracked,
+    };
+    let end = |record| tracked.finish(record, stop.is_set(), args.log_format);
+    let (mut record, tally) = work.climb(&mut ladder).inspect_err(|_| end(None))?;
     record.variables = variables;
     record.keep(&ExperimentRecord::folder(store.folder())).map_err(CommandError::failed)?;
     if tally.finished > 0 {
@@ -110,6 +132,7 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
         let view = View::of_one(&record);
         say(&view.choose(&Choice::top(args.top), &store)?.render(Format::Table));
     }
+    end(Some(&record));
     stop.verdict(&tally)?;
     verdict::check(&record, &store)
 }
@@ -138,6 +161,16 @@ fn tell_of_equal(experiment: &Experiment, ladder: &Ladder<'_>) {
     }
 }
 
+/// Where results are.
+pub struct Scene<'a> {
+    /// `cache/`.
+    pub store: &'a Store,
+    /// The project folder.
+    pub root: &'a Path,
+    /// Results that others have made.
+    pub remote: Option<&'a ReadThrough>,
+}
+
 /// What running the rungs needs.
 struct Work<'a> {
     args: &'a RunArgs,
@@ -145,7 +178,9 @@ struct Work<'a> {
     more: &'a Overrides,
     store: &'a Store,
     root: &'a Path,
+    remote: Option<&'a ReadThrough>,
     stop: &'a Stop,
+    tracked: &'a Tracked<'a>,
 }
 
 impl Work<'_> {
@@ -187,11 +222,13 @@ impl Work<'_> {
         let record = RunRecord::new(&self.store.runs());
         let (name, logs) = (record.name(), record.logs());
         let collector = Arc::new(Collector::default());
-        let listeners: Vec<Box<dyn Listener>> = vec![
+        let mut listeners: Vec<Box<dyn Listener>> = vec![
             Box::new(record),
             Box::new(WithoutTexts(console::listener(self.args.log_format))),
             Box::new(Arc::clone(&collector)),
         ];
+        let tracked = self.tracked.on_rung(ladder, &name);
+        listeners.extend(tracked.map(|log| Box::new(log) as Box<dyn Listener>));
         let options = Options {
             selected,
             force: Force::Nothing,
@@ -207,6 +244,7 @@ impl Work<'_> {
             logs: &logs,
             listener: &listeners,
             stop: &flag,
+            remote: self.remote,
         };
         let tally = executor::run(&ladder.merged.plan, &options, &world).map_err(CommandError::failed)?;
         facts.extend(collector.take());
@@ -245,7 +283,8 @@ pub fn known(
     root: &Path,
 ) -> Result<Option<Facts>, CommandError> {
     let plan = &ladder.merged.plan;
-    let ground = Ground { plan, store, root, force: &Force::Nothing };
+    // What is elsewhere only has to be fetched first: a run does that.
+    let ground = Ground { plan, store, root, force: &Force::Nothing, remote: None };
     let release = Release::open(root, store, &plan.name);
     let known = forecast::results(&ground, positions, &release).map_err(CommandError::failed)?;
     let facts = known.map(|known| {

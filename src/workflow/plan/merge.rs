@@ -41,6 +41,7 @@ impl Plan {
     /// Steps keep their positions and names when more variants are added at the end, unless a step that all had
     /// is not that of the new ones.
     pub fn merge(name: String, path: &Path, folder: &Path, variants: &[VariantPlan]) -> Merged {
+        let tracking = variants.first().and_then(|variant| variant.plan.tracking.clone());
         let mut steps: Vec<PlannedStep> = Vec::new();
         let mut known: HashMap<Key, usize> = HashMap::new();
         let mut first_of: Vec<usize> = Vec::new();
@@ -81,7 +82,14 @@ impl Plan {
             }
         }
         let graph = graph_of(&steps);
-        Merged { plan: Self { name, path: path.to_owned(), steps, graph }, positions }
+        let mut plan = Self { name, path: path.to_owned(), tracking, steps, graph };
+        // A step that tells of others knows them by name.
+        for position in
+            (0..plan.steps.len()).filter(|&position| plan.steps[position].kind.lineage).collect::<Vec<_>>()
+        {
+            plan.steps[position].definition = plan.definition(position).digest();
+        }
+        Merged { plan, positions }
     }
 }
 
