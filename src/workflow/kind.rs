@@ -384,6 +384,19 @@ pub struct Notes {
     pub usage: Option<Usage>,
 }
 
+impl Notes {
+    /// What the step warned of when a metric of it was no number.
+    pub fn no_number(&self, metric: &str) -> Option<&str> {
+        let about = no_number(metric);
+        self.warnings.iter().map(String::as_str).find(|warning| warning.starts_with(&about))
+    }
+}
+
+/// How the warning of a metric that is no number begins.
+fn no_number(metric: &str) -> String {
+    format!("the metric `{metric}` is no number")
+}
+
 /// What a command and everything that it waited for used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
@@ -564,7 +577,7 @@ impl Context<'_> {
         if value.is_finite() {
             self.with_notes(|notes| notes.metrics.insert(name, value));
         } else {
-            self.warn(format!("the metric `{name}` is {value}: there was nothing to measure it on"));
+            self.warn(format!("{} ({value}): there was nothing to measure it on", no_number(&name)));
         }
     }
 
@@ -611,3 +624,19 @@ impl Context<'_> {
 #[derive(Debug, Clone, Copy, thiserror::Error, Diagnostic)]
 #[error("stopped before it was done")]
 pub struct Cancelled;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metric_that_is_no_number_is_warned_of_and_not_kept() {
+        let ctx = Context::standalone([], [], PathBuf::new());
+        ctx.metric("als.ndcg@10", 0.5);
+        ctx.metric("als.novelty@10", f64::NAN);
+        let notes = ctx.notes.lock().unwrap();
+        assert_eq!(notes.metrics.keys().collect::<Vec<_>>(), ["als.ndcg@10"]);
+        assert!(notes.no_number("als.novelty@10").unwrap().contains("(NaN): there was nothing to measure"));
+        assert_eq!(notes.no_number("als.ndcg@10"), None);
+    }
+}

@@ -23,6 +23,12 @@ pub fn notes(view: &View<'_>) -> Vec<String> {
         return notes;
     }
     notes.extend(verdict(view));
+    if view.several && view.rows.iter().any(|row| row.record.objective != view.objective) {
+        notes.push(format!(
+            "the experiments have several objectives: these are ranked by `{}`",
+            view.objective.metric
+        ));
+    }
     if !view.front.is_empty() {
         let ends = view.front.iter().map(|(field, direction)| match direction {
             Direction::Maximize => format!("more `{field}`"),
