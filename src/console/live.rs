@@ -101,7 +101,11 @@ fn show(bar: &ProgressBar, progress: &Progress) {
     bar.set_position(progress.done);
     if progress.unit == "bytes" {
         bar.set_message(progress.note.clone());
-        let of = if progress.total.is_some() { "{bar:24.cyan/dim} {binary_bytes}/{binary_total_bytes}" } else { "{binary_bytes}" };
+        let of = if progress.total.is_some() {
+            "{bar:24.cyan/dim} {binary_bytes}/{binary_total_bytes}"
+        } else {
+            "{binary_bytes}"
+        };
         if bar.length() != progress.total || progress.total.is_none() {
             bar.set_style(style(&format!("{{spinner:.cyan}} {{prefix}}  {of}  {{msg}} {{elapsed:.dim}}")));
             progress.total.into_iter().for_each(|total| bar.set_length(total));

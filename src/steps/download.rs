@@ -20,7 +20,7 @@ use crate::storage::transfer::{self, Moved};
 use crate::storage::{Address, Found, Remote, Settings};
 use crate::workflow::digest::Digest;
 use crate::workflow::kind::{
-    ANY, Bridge, Context, InputPort, Outside, OutputPort, ParameterFault, Step, StepError,
+    ANY, Bridge, Context, InputPort, OutputPort, Outside, ParameterFault, Step, StepError,
 };
 use crate::workflow::values::environment_of_process;
 

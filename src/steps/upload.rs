@@ -13,9 +13,9 @@ use super::data_type::REPORT;
 use super::download::link::Link;
 use super::download::{settings, tell};
 use crate::codec::json;
+use crate::storage::Remote;
 use crate::storage::settings::BUCKET;
 use crate::storage::transfer::{self, Moved, pending};
-use crate::storage::Remote;
 use crate::workflow::kind::{ANY, Bridge, Context, InputPort, OutputPort, ParameterFault, Step, StepError};
 
 /// Parameters of `upload`.
@@ -80,7 +80,9 @@ upload:
     fn run(&self, ctx: &Context<'_>) -> Result<(), StepError> {
         let mut receipt = Receipt { to: self.to.to_string(), skipped: None, files: Vec::new() };
         if self.to.is_off() {
-            ctx.summary(format!("nothing was uploaded: set {BUCKET} in `.env` to switch that on (see `.env.example`)"));
+            ctx.summary(format!(
+                "nothing was uploaded: set {BUCKET} in `.env` to switch that on (see `.env.example`)"
+            ));
             receipt.skipped = Some(NO_BUCKET);
             json::write(ctx.output("receipt"), &receipt)?;
             return Ok(());

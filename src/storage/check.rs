@@ -60,8 +60,13 @@ pub fn check(folder: &Remote<'_>) -> Vec<Finding> {
         findings.conditions(&object);
         if listed {
             let listed = inside.list().and_then(|entries| {
-                let missing = || inside.error("list")(Failure::new(Kind::NotFound, "what was written is not listed"));
-                entries.iter().any(|entry| entry.key == object.address().key()).then_some(()).ok_or_else(missing)
+                let missing =
+                    || inside.error("list")(Failure::new(Kind::NotFound, "what was written is not listed"));
+                entries
+                    .iter()
+                    .any(|entry| entry.key == object.address().key())
+                    .then_some(())
+                    .ok_or_else(missing)
             });
             findings.note("list what was put", listed, |()| String::new());
         }
@@ -79,7 +84,10 @@ fn check_object(object: &Remote<'_>) -> Vec<Finding> {
     let found = object.head();
     let size = found.as_ref().ok().and_then(|found| found.size);
     let told = |found: super::Found| match found.size {
-        Some(size) => format!("{size} bytes, {}", if found.tells_changes() { "tells changes" } else { "does not tell changes" }),
+        Some(size) => format!(
+            "{size} bytes, {}",
+            if found.tells_changes() { "tells changes" } else { "does not tell changes" }
+        ),
         None => "the server does not tell the size".to_owned(),
     };
     if findings.note("head", found, told) && size.is_some_and(|size| size > 0) {
@@ -151,8 +159,13 @@ impl Findings {
             return;
         };
         let part = uploads.part(&key, upload, 1, Bytes::from(vec![0; PART]));
-        let sent = part.and_then(|_| uploads.parts(&key, upload));
-        self.note("upload in parts", sent.map_err(object.error("upload")), |_| String::new());
+        if self.note("upload in parts", part.map_err(object.error("upload")), |_| String::new()) {
+            let outcome = match uploads.parts(&key, upload) {
+                Ok(_) => Outcome::Works(String::new()),
+                Err(_) => Outcome::Lacks("an upload that was broken off begins anew".to_owned()),
+            };
+            self.0.push(Finding { what: "list parts", outcome });
+        }
         let aborted = uploads.abort(&key, upload);
         self.note("take an upload back", aborted.map_err(object.error("upload")), |()| String::new());
     }

@@ -239,8 +239,7 @@ impl Plan {
     /// Takes the files that steps of kinds with [`Bridge::In`] have left, or that somebody has put there, as they
     /// are: those steps leave the selection.
     pub fn take_local_copies(&mut self, selected: &mut BTreeSet<usize>, root: &Path) {
-        let brings: Vec<bool> =
-            self.steps.iter().map(|step| step.kind.bridge == Some(Bridge::In)).collect();
+        let brings: Vec<bool> = self.steps.iter().map(|step| step.kind.bridge == Some(Bridge::In)).collect();
         selected.retain(|&position| !brings[position]);
         let is_there = |step: usize, port: &str| {
             let path = output_path(&self.steps[step], port).filter(|_| brings[step])?;

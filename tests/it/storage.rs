@@ -73,11 +73,19 @@ fn objects_are_put_read_listed_and_deleted() {
         assert_eq!(object.find().unwrap(), None);
         object.put(&b"0123456789"[..], &Condition::Absent).unwrap();
         let found = object.head().unwrap();
-        assert_eq!((found.size, found.blake3), (Some(10), Some(blake3::hash(b"0123456789").to_hex().to_string())));
+        assert_eq!(
+            (found.size, found.blake3),
+            (Some(10), Some(blake3::hash(b"0123456789").to_hex().to_string()))
+        );
         assert_eq!(found.checksum, Some(Checksum::Md5(md5(b"0123456789"))), "{}", bucket.server());
         assert!(found.modified.is_some());
         let mut part = Vec::new();
-        object.read(Some(3..6), None, &mut |bytes| { part.extend_from_slice(bytes); Ok(()) }).unwrap();
+        object
+            .read(Some(3..6), None, &mut |bytes| {
+                part.extend_from_slice(bytes);
+                Ok(())
+            })
+            .unwrap();
         assert_eq!(part, b"345");
         assert_eq!(object.bytes(100).unwrap().0, b"0123456789");
         assert_eq!(object.bytes(9).unwrap_err().kind, Kind::Refused);
@@ -85,7 +93,8 @@ fn objects_are_put_read_listed_and_deleted() {
             bucket.remote(&format!("list/{index}")).put(&b"x"[..], &Condition::Always).unwrap();
         }
         bucket.remote("listed").put(&b"x"[..], &Condition::Always).unwrap();
-        let keys: Vec<String> = bucket.remote("list").list().unwrap().into_iter().map(|entry| entry.key).collect();
+        let keys: Vec<String> =
+            bucket.remote("list").list().unwrap().into_iter().map(|entry| entry.key).collect();
         assert_eq!(keys, (0..7).map(|index| format!("list/{index}")).collect::<Vec<_>>());
         object.delete().unwrap();
         object.delete().unwrap();
@@ -160,7 +169,8 @@ fn pinned_bytes_are_held_against_their_checksum() {
     let (files, bytes) = (Files::new(), noise(11 << 20));
     bucket.remote("x").put(bytes.clone(), &Condition::Always).unwrap();
     let digest = blake3::hash(&bytes).to_hex();
-    let open = |pin: &str| s3_servers::remote(&format!("{}#{pin}", bucket.address("x")), &bucket.settings(&[]));
+    let open =
+        |pin: &str| s3_servers::remote(&format!("{}#{pin}", bucket.address("x")), &bucket.settings(&[]));
     let good = open(&format!("blake3={digest}"));
     let fetched = files.download(&good, &good.head().unwrap()).unwrap();
     let verified: Vec<String> = fetched.verified.iter().map(ToString::to_string).collect();
@@ -203,7 +213,13 @@ fn an_upload_that_was_broken_off_is_gone_on_with_or_taken_back() {
         begin(&blake3::hash(&bytes).to_hex());
         assert_eq!(unfinished(&bucket), 1, "{}", bucket.server());
         assert_eq!(pending::abandoned(&files.path("notes")).len(), 1);
-        assert_eq!(files.upload(&object, &file).unwrap().sent, 12 << 20, "two of the parts were there");
+        // moto does not tell in the way of S3 which parts it has.
+        let had = if bucket.server() == "moto" { 0 } else { 10 };
+        assert_eq!(
+            files.upload(&object, &file).unwrap().sent,
+            (22 - had) << 20,
+            "two of the parts were there"
+        );
         assert!(object.bytes(bytes.len()).unwrap().0 == bytes);
         assert_eq!(unfinished(&bucket), 0);
         assert_eq!(pending::abandoned(&files.path("notes")), []);
@@ -236,7 +252,11 @@ fn wrong_keys_buckets_and_objects_are_told_apart() {
 fn check(bucket: &Bucket, address: &str, secret: &str) -> Call {
     let project = Project::new();
     let mut command = project.command(&["storage", "check", address]);
-    command.envs([("S3_ENDPOINT_URL", bucket.endpoint()), ("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", secret)]);
+    command.envs([
+        ("S3_ENDPOINT_URL", bucket.endpoint()),
+        ("AWS_ACCESS_KEY_ID", KEY),
+        ("AWS_SECRET_ACCESS_KEY", secret),
+    ]);
     Call::of(command.output().unwrap())
 }
 
@@ -245,7 +265,17 @@ fn a_check_tells_what_works_and_what_is_missing() {
     for bucket in buckets() {
         let good = check(&bucket, &bucket.address("some/folder"), SECRET);
         assert_eq!(good.code, 0, "{}: {}{}", bucket.server(), good.stdout, good.stderr);
-        for what in ["list", "put", "get", "get ranges", "put on conditions", "delete", "upload in parts", "take an upload back"] {
+        for what in [
+            "list",
+            "put",
+            "get",
+            "get ranges",
+            "put on conditions",
+            "list what was put",
+            "delete",
+            "upload in parts",
+            "take an upload back",
+        ] {
             assert!(good.stdout.contains(&format!("  ok     {what}")), "{what}: {}", good.stdout);
         }
         assert_eq!(bucket.remote("").list().unwrap(), [], "nothing stays");

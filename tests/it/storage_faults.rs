@@ -57,7 +57,9 @@ fn a_connection_that_is_reset_in_the_middle_of_a_part_costs_the_rest_of_the_part
     let Some(bucket) = seaweedfs() else { return };
     there_and_back(
         &bucket,
-        |asked, before| if asked.method == "PUT" && before % 3 == 1 { Trouble::ResetRequest } else { Trouble::None },
+        |asked, before| {
+            if asked.method == "PUT" && before % 3 == 1 { Trouble::ResetRequest } else { Trouble::None }
+        },
         |asked, before| match asked.range {
             Some(_) if before % 2 == 0 => Trouble::ResetAfter(1 << 20),
             _ => Trouble::None,
@@ -70,7 +72,9 @@ fn bodies_that_end_too_early_or_are_damaged_are_noticed() {
     let Some(bucket) = seaweedfs() else { return };
     there_and_back(
         &bucket,
-        |asked, before| if asked.length > 1 << 20 && before == 2 { Trouble::DamageRequest } else { Trouble::None },
+        |asked, before| {
+            if asked.length > 1 << 20 && before == 2 { Trouble::DamageRequest } else { Trouble::None }
+        },
         |asked, before| match (&asked.range, before) {
             (Some(_), 0) => Trouble::EndAfter(1 << 20),
             // Every byte counts, also where the length is right: the whole is fetched once more.
@@ -131,7 +135,8 @@ fn a_clock_that_is_wrong_is_corrected_by_the_server_or_told() {
     let Some(bucket) = moto() else { return };
     bucket.remote("x").put(&b"x"[..], &Condition::Always).unwrap();
     // The server's answers tell its time: the second try is signed with that.
-    let proxy = Proxy::before(bucket.endpoint(), |_, before| if before == 0 { skewed() } else { Trouble::None });
+    let proxy =
+        Proxy::before(bucket.endpoint(), |_, before| if before == 0 { skewed() } else { Trouble::None });
     let object = s3_servers::remote(&bucket.address("x"), &settings(&proxy.endpoint(), &[]));
     assert_eq!(object.bytes(10).unwrap().0, b"x");
     let proxy = Proxy::before(bucket.endpoint(), |_, _| skewed());
@@ -193,7 +198,10 @@ fn a_server_that_ignores_ranges_is_read_as_a_stream() {
         (None, _) if asked.method == "GET" && before < 12 => Trouble::EndAfter(3 << 20),
         _ => Trouble::None,
     });
-    let object = s3_servers::remote(&format!("{}/x", proxy.endpoint()), &settings("", &[("RECSYS_STORAGE_ATTEMPTS", "20")]));
+    let object = s3_servers::remote(
+        &format!("{}/x", proxy.endpoint()),
+        &settings("", &[("RECSYS_STORAGE_ATTEMPTS", "20")]),
+    );
     files.download(&object, &object.head().unwrap()).unwrap();
     assert!(files.fetched() == bytes);
 }
@@ -210,14 +218,19 @@ fn redirects_are_followed_and_refusals_told() {
     let object = s3_servers::remote(&format!("{}/x", proxy.endpoint()), &settings("", &[]));
     files.download(&object, &object.head().unwrap()).unwrap();
     assert!(files.fetched() == noise(6 << 20));
-    for (status, kind) in [("404 Not Found", Kind::NotFound), ("403 Forbidden", Kind::Denied), ("410 Gone", Kind::NotFound)] {
+    for (status, kind) in
+        [("404 Not Found", Kind::NotFound), ("403 Forbidden", Kind::Denied), ("410 Gone", Kind::NotFound)]
+    {
         let proxy = Proxy::of(Vec::new(), move |_, _| answer(status, String::new()));
-        let object = s3_servers::remote(&format!("{}/x?signature=c0ffee", proxy.endpoint()), &settings("", &[]));
+        let object =
+            s3_servers::remote(&format!("{}/x?signature=c0ffee", proxy.endpoint()), &settings("", &[]));
         let error = object.head().unwrap_err();
         assert_eq!(error.kind, kind, "{error}");
         assert!(!error.to_string().contains("c0ffee"), "{error}");
     }
-    let circle = Proxy::of(Vec::new(), move |asked, _| answer("302 Found", format!("location: {}1\r\n", asked.target)));
+    let circle = Proxy::of(Vec::new(), move |asked, _| {
+        answer("302 Found", format!("location: {}1\r\n", asked.target))
+    });
     let object = s3_servers::remote(&format!("{}/x", circle.endpoint()), &settings("", &[]));
     assert_eq!(object.head().unwrap_err().kind, Kind::Refused);
 }
@@ -226,7 +239,9 @@ fn redirects_are_followed_and_refusals_told() {
 fn a_presigned_url_that_knows_only_get_is_read() {
     let (files, bytes) = (Files::new(), noise(6 << 20));
     let proxy = Proxy::of(bytes.clone(), |asked, _| match asked.method.as_str() {
-        "HEAD" => Trouble::Answer("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned()),
+        "HEAD" => Trouble::Answer(
+            "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned(),
+        ),
         _ => Trouble::None,
     });
     let object = s3_servers::remote(&format!("{}/x?signature=1", proxy.endpoint()), &settings("", &[]));

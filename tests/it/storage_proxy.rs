@@ -3,8 +3,8 @@
 //! It takes one request a connection, asks a rule what to do with it, and remembers what was asked.
 
 use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -93,7 +93,8 @@ impl Proxy {
                     let shared = Arc::clone(&shared);
                     std::thread::spawn(move || {
                         let (origin, rule, asked, over) = &*shared;
-                        let _ = connection.and_then(|connection| answer(connection, origin, rule, asked, over));
+                        let _ =
+                            connection.and_then(|connection| answer(connection, origin, rule, asked, over));
                     });
                 }
             }
@@ -232,14 +233,21 @@ fn reset(client: &TcpStream) -> std::io::Result<()> {
     let size = libc::socklen_t::try_from(size_of::<libc::linger>()).unwrap();
     // SAFETY: the descriptor is open as long as `client` is borrowed, and the option is a `linger` of that size.
     let set = unsafe {
-        libc::setsockopt(client.as_raw_fd(), libc::SOL_SOCKET, libc::SO_LINGER, (&raw const linger).cast(), size)
+        libc::setsockopt(
+            client.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            (&raw const linger).cast(),
+            size,
+        )
     };
     if set == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
 fn forward(address: SocketAddr, head: &str, body: &[u8]) -> std::io::Result<(String, Vec<u8>)> {
     let mut server = TcpStream::connect(address)?;
-    let lines = head.trim_end().split("\r\n").filter(|line| !line.to_ascii_lowercase().starts_with("connection:"));
+    let lines =
+        head.trim_end().split("\r\n").filter(|line| !line.to_ascii_lowercase().starts_with("connection:"));
     let head = format!("{}\r\nconnection: close\r\n\r\n", lines.collect::<Vec<_>>().join("\r\n"));
     server.write_all(head.as_bytes())?;
     server.write_all(body)?;

@@ -52,7 +52,8 @@ pub fn with_bridges<'a>(spec: &'a Spec, kinds: &[Kind]) -> Cow<'a, Spec> {
             } else if let Some(kind) = kind(Bridge::Out).filter(|_| is_far(&path.value)) {
                 let name = names.claim(kind, &path.value);
                 after.push(send(kind, &name, &path.value, &step.name, &port.value, &path.span));
-                let extension = file_name(&path.value).rsplit_once('.').map(|(_, extension)| extension.to_owned());
+                let extension =
+                    file_name(&path.value).rsplit_once('.').map(|(_, extension)| extension.to_owned());
                 let extension = extension.map(|extension| format!(".{extension}")).unwrap_or_default();
                 path.value = format!("artifacts/{}/{}{extension}", step.name, port.value);
             }

@@ -105,7 +105,13 @@ impl Store {
     pub fn open(folder: &Path) -> Self {
         let folder = folder.join(LAYOUT);
         let digests = Digests::open(&folder);
-        Self { folder, digests, unsynced: Mutex::default(), probed: Mutex::default(), outside: Mutex::default() }
+        Self {
+            folder,
+            digests,
+            unsynced: Mutex::default(),
+            probed: Mutex::default(),
+            outside: Mutex::default(),
+        }
     }
 
     /// Makes the folders that are missing.
@@ -151,11 +157,7 @@ impl Store {
     ///
     /// # Errors
     /// When that cannot be told.
-    pub fn outside(
-        &self,
-        step: &PlannedStep,
-        root: &Path,
-    ) -> Result<Option<(String, Digest)>, OutsideError> {
+    pub fn outside(&self, step: &PlannedStep, root: &Path) -> Result<Option<(String, Digest)>, OutsideError> {
         let mut told = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(outside) = told.get(&step.definition) {
             return Ok(outside.clone());
