@@ -15,6 +15,7 @@
 //! | [`ranking`] | two-stage recommendation: candidates, features, the ranker around them |
 //! | [`eval`] | metrics and comparisons, no files |
 //! | [`charts`] | pictures |
+//! | [`tracking`] | runs, logged to an MLflow server: a listener to the events of a run |
 //! | [`serve`] | the HTTP service layer; reads artifacts, never writes them |
 //!
 //! Invariants, each asserted by `tests/it/architecture.rs`: `workflow` uses no other room; `models`
@@ -26,6 +27,7 @@
 
 pub mod cli;
 pub mod console;
+pub mod tracking;
 pub mod workflow;
 
 pub mod codec;

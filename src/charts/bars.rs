@@ -1,36 +1,35 @@
 //! Horizontal bars with a name on the left and a value at the end, longest first.
 
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::text_anchor::{HPos, VPos};
 
-use super::{FONT, Picture, load_font};
+use super::scale::{Axis, Scale};
+use super::{FILL, GRID, INK, Labels, Picture, QUIET, fitted, load_font, text, width};
 
 const WIDTH: u32 = 1200;
 const ROW: u32 = 30;
 const BAR: i32 = 20;
 const TOP: u32 = 92;
 const BOTTOM: u32 = 52;
-const LEFT: i32 = 300;
-const RIGHT: i32 = 100;
+const MARGIN: i32 = 24;
+const NAME: i32 = 17;
+const SMALL: i32 = 15;
+/// The widest name; longer ones are cut.
+const WIDEST: i32 = 520;
 
-const INK: RGBColor = RGBColor(38, 43, 51);
-const QUIET: RGBColor = RGBColor(115, 122, 133);
-const GRID: RGBColor = RGBColor(228, 231, 236);
-const FILL: RGBColor = RGBColor(47, 111, 187);
-
-/// The texts around the bars.
-#[derive(Debug, Clone, Copy)]
-pub struct Labels<'a> {
-    /// Large, on top.
-    pub title: &'a str,
-    /// Small, below the title.
-    pub subtitle: &'a str,
-    /// Below the axis.
-    pub unit: &'a str,
+/// One bar.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bar {
+    /// On its left.
+    pub name: String,
+    /// Its length, at least 0.
+    pub value: f64,
+    /// At its end.
+    pub label: String,
 }
 
-/// Draws `bars` in the order given; values are at least 0.
-pub fn bars(labels: Labels<'_>, bars: &[(String, f64)]) -> Picture {
+/// Draws `bars` in the order given.
+pub fn bars(labels: Labels<'_>, bars: &[Bar]) -> Picture {
     load_font();
     let height = TOP + BOTTOM + ROW * bars.len().max(1) as u32;
     let mut rgb = vec![255; (WIDTH * height * 3) as usize];
@@ -44,77 +43,56 @@ pub fn bars(labels: Labels<'_>, bars: &[(String, f64)]) -> Picture {
 fn draw<B: DrawingBackend>(
     area: &DrawingArea<B, plotters::coord::Shift>,
     labels: Labels<'_>,
-    bars: &[(String, f64)],
+    bars: &[Bar],
     height: i32,
 ) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
-    let text = |size: i32, color: RGBColor, horizontal: HPos, vertical: VPos| -> TextStyle<'static> {
-        TextStyle {
-            font: (FONT, size).into_font(),
-            color: color.to_backend_color(),
-            pos: Pos::new(horizontal, vertical),
-        }
-    };
     let write = |words: &str, style: TextStyle<'static>, at: (i32, i32)| {
         area.draw(&Text::new(words.to_owned(), at, style))
     };
-    write(labels.title, text(28, INK, HPos::Left, VPos::Top), (24, 20))?;
-    write(labels.subtitle, text(16, QUIET, HPos::Left, VPos::Top), (24, 56))?;
+    let across = WIDTH as i32 - 2 * MARGIN;
+    write(&fitted(labels.title, 28, across), text(28, INK, HPos::Left, VPos::Top), (MARGIN, 20))?;
+    write(&fitted(labels.subtitle, 16, across), text(16, QUIET, HPos::Left, VPos::Top), (MARGIN, 56))?;
 
+    let names: Vec<String> = bars.iter().map(|bar| fitted(&bar.name, NAME, WIDEST)).collect();
+    let widest = names.iter().map(|name| width(name, NAME)).max().unwrap_or(0).max(120);
+    let left = MARGIN + widest + 12;
+    let right = bars.iter().map(|bar| width(&bar.label, SMALL)).max().unwrap_or(0).max(60) + MARGIN + 8;
     let (top, bottom) = (TOP as i32, height - BOTTOM as i32);
-    let largest = bars.iter().map(|bar| bar.1).fold(0.0, f64::max);
-    let step = tick_step(largest);
-    let ticks = (largest / step).ceil().max(1.0);
-    let scale = f64::from(WIDTH as i32 - LEFT - RIGHT) / (ticks * step);
-    let x = |value: f64| LEFT + (value * scale).round() as i32;
-    for tick in 0..=ticks as i32 {
-        let value = f64::from(tick) * step;
+    let largest = bars.iter().map(|bar| bar.value).fold(0.0, f64::max);
+    let axis = Axis::from_zero("", Scale::Linear, largest);
+    let x = |value: f64| left + (axis.place(value) * f64::from(WIDTH as i32 - left - right)).round() as i32;
+    for (value, label) in axis.ticks(6) {
         area.draw(&PathElement::new([(x(value), top), (x(value), bottom)], GRID))?;
-        write(&number(value, step), text(15, QUIET, HPos::Center, VPos::Top), (x(value), bottom + 6))?;
+        write(&label, text(SMALL, QUIET, HPos::Center, VPos::Top), (x(value), bottom + 6))?;
     }
-    write(labels.unit, text(15, QUIET, HPos::Center, VPos::Top), (x(ticks * step / 2.0), bottom + 27))?;
+    write(
+        labels.unit,
+        text(SMALL, QUIET, HPos::Center, VPos::Top),
+        (i32::midpoint(x(0.0), x(axis.high)), bottom + 27),
+    )?;
 
-    for (row, (name, value)) in bars.iter().enumerate() {
+    for ((row, bar), name) in bars.iter().enumerate().zip(&names) {
         let middle = top + row as i32 * ROW as i32 + ROW as i32 / 2;
-        let bar = [(LEFT, middle - BAR / 2), (x(*value).max(LEFT + 1), middle + BAR / 2)];
-        area.draw(&Rectangle::new(bar, FILL.filled()))?;
-        write(name, text(17, INK, HPos::Right, VPos::Center), (LEFT - 12, middle))?;
-        write(&format!("{value:.2}"), text(15, INK, HPos::Left, VPos::Center), (x(*value) + 8, middle))?;
+        let end = x(bar.value).max(left + 1);
+        area.draw(&Rectangle::new([(left, middle - BAR / 2), (end, middle + BAR / 2)], FILL.filled()))?;
+        write(name, text(NAME, INK, HPos::Right, VPos::Center), (left - 12, middle))?;
+        write(&bar.label, text(SMALL, INK, HPos::Left, VPos::Center), (end + 8, middle))?;
     }
     area.present()
-}
-
-/// A round distance between ticks: 1, 2 or 5 times a power of ten, four to nine ticks in all.
-fn tick_step(largest: f64) -> f64 {
-    if largest <= 0.0 {
-        return 1.0;
-    }
-    let power = 10f64.powf((largest / 5.0).log10().floor());
-    let wanted = largest / 5.0 / power;
-    power
-        * if wanted <= 1.0 {
-            1.0
-        } else if wanted <= 2.0 {
-            2.0
-        } else if wanted <= 5.0 {
-            5.0
-        } else {
-            10.0
-        }
-}
-
-fn number(value: f64, step: f64) -> String {
-    let decimals = (-step.log10().floor()).max(0.0) as usize;
-    format!("{value:.decimals$}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn bar(name: &str, value: f64) -> Bar {
+        Bar { name: name.to_owned(), value, label: format!("{value:.1}") }
+    }
+
     #[test]
     fn longer_bars_color_more_pixels() {
         let labels = Labels { title: "t", subtitle: "s", unit: "%" };
-        let picture = bars(labels, &[("long".to_owned(), 10.0), ("short".to_owned(), 2.5)]);
+        let picture = bars(labels, &[bar("long", 10.0), bar(&"very long name ".repeat(20), 2.5)]);
         assert_eq!(picture.rgb.len(), (picture.width * picture.height * 3) as usize);
         let filled = |row: u32| {
             let start = ((TOP + ROW * row + ROW / 2) * WIDTH * 3) as usize;
@@ -131,8 +109,9 @@ mod tests {
     }
 
     #[test]
-    fn ticks_are_round_numbers() {
-        assert_eq!([37.0, 4.1, 0.03].map(tick_step), [10.0, 1.0, 0.01]);
-        assert_eq!(number(0.02, 0.01), "0.02");
+    fn a_name_that_is_too_wide_is_cut() {
+        let cut = fitted(&"wide ".repeat(40), NAME, WIDEST);
+        assert!(cut.ends_with('…') && width(&cut, NAME) <= WIDEST && cut.len() > 40, "{cut}");
+        assert_eq!(fitted("short", NAME, WIDEST), "short");
     }
 }

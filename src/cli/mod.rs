@@ -2,25 +2,33 @@
 
 mod accept;
 mod cache;
+mod cache_remote;
 mod check;
 mod completions;
 mod exp;
 mod forecasts;
+mod format;
 mod graph;
 mod help;
 mod init;
 mod kinds;
 mod logs;
+mod metrics;
+mod page;
 mod project;
 mod project_view;
 mod recommend;
+mod remote_store;
 mod run;
 mod runs;
 mod schema;
 mod serve;
 mod session;
+mod sheet;
 mod status;
 mod storage;
+mod track;
+mod tracked;
 mod unchanged;
 mod verify_service;
 mod why;
@@ -35,6 +43,7 @@ use thiserror::Error;
 
 use crate::serve::ServiceError;
 
+pub use schema::of_pipelines;
 pub use unchanged::unchanged;
 
 /// A declarative workflow runner for recommender systems.
@@ -79,8 +88,12 @@ enum Command {
     VerifyService(verify_service::VerifyServiceArgs),
     /// List recorded runs, or tell of one
     Runs(runs::RunsArgs),
+    /// Show what runs measured, and what changed between two of them
+    Metrics(metrics::MetricsArgs),
     /// Show the last log of a step
     Logs(logs::LogsArgs),
+    /// Send to the MLflow server what runs have logged and it has not taken yet
+    Track(track::TrackArgs),
     /// Show the steps of a pipeline and how they depend on each other
     Graph(graph::GraphArgs),
     /// Check a pipeline file without running anything
@@ -179,7 +192,9 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
         Command::Recommend(args) => recommend::recommend(&args),
         Command::VerifyService(args) => verify_service::verify_service(&args),
         Command::Runs(args) => runs::runs(&args, &root),
+        Command::Metrics(args) => metrics::metrics(&args, &root),
         Command::Logs(args) => logs::logs(&args, &root),
+        Command::Track(args) => track::track(&args, &root),
         Command::Graph(args) => graph::graph(&args, &root),
         Command::Check(args) => check::check(&args, &root),
         Command::Kinds(args) => kinds::kinds(&args),

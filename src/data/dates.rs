@@ -1,6 +1,6 @@
 //! Points in time as microseconds since 1970, and as people write them.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeDelta};
 
 /// How a date may be written.
 pub const EXPECTED: &str = "a date such as `2022-12-16` or `2022-12-16T12:30:00`";
@@ -24,6 +24,18 @@ pub fn format(micros: i64) -> String {
     time.naive_utc().format(if whole_day { "%Y-%m-%d" } else { "%Y-%m-%dT%H:%M:%S%.f" }).to_string()
 }
 
+/// The date of a day, in days since 1970.
+pub fn of_day(day: i32) -> NaiveDate {
+    let date = NaiveDate::default().checked_add_signed(TimeDelta::days(day.into()));
+    // What lies beyond the calendar lies at its end.
+    date.unwrap_or(if day < 0 { NaiveDate::MIN } else { NaiveDate::MAX })
+}
+
+/// The first day of the month of a day, both in days since 1970.
+pub fn first_of_month(day: i32) -> i32 {
+    day.saturating_sub(of_day(day).day0() as i32)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,6 +49,13 @@ mod tests {
         for wrong in ["2022-13-01", "16.12.2022", "", "tomorrow", "2022-02-30"] {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn months_begin_on_their_first() {
+        assert_eq!(of_day(59).to_string(), "1970-03-01");
+        assert_eq!([0, 30, 31, 58, 59, -1].map(first_of_month), [0, 0, 31, 31, 59, -31]);
+        assert_eq!(of_day(i32::MAX), NaiveDate::MAX);
     }
 
     #[test]

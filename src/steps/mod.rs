@@ -16,6 +16,7 @@ mod item_knn;
 mod popularity;
 mod preprocess;
 mod rank;
+mod report;
 mod rerank;
 mod serve;
 mod shell;
@@ -64,6 +65,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<rank::Rank>(),
     Kind::of::<Rerank>(),
     Kind::of::<evaluate::Evaluate>(),
+    Kind::of::<report::Report>(),
     Kind::of::<serve::Serve>(),
     Kind::of::<shell::Shell>(),
     Kind::of::<upload::Upload>(),
@@ -113,6 +115,8 @@ pub mod data_type {
     pub const IMPRESSIONS: &str = "impressions";
     /// A table that compares models.
     pub const COMPARISON: &str = "comparison";
+    /// A page for people.
+    pub const PAGE: &str = "page";
     /// A metric of each user.
     pub const USER_METRICS: &str = "user metrics";
 }

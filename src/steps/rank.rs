@@ -22,7 +22,7 @@ use self::tables::Tables;
 use super::data_type::{
     CANDIDATES, EVENTS, IMPORTANCES, ITEMS, PICTURE, RANKER, RANKER_BINARY, RECOMMENDATIONS, REPORT, USERS,
 };
-use crate::charts::bars::{Labels, bars};
+use crate::charts::pictures;
 use crate::codec::table_writer::TableWriter;
 use crate::codec::{catboost_json, json, png, table};
 use crate::models::boosting::{BoostedTrees, Boosting, BootstrapType, Iteration, Loss, Scorer};
@@ -34,9 +34,6 @@ use crate::workflow::kind::{Context, InputPort, OutputPort, ParameterFault, Step
 
 /// Fewer positives than this say little about order.
 const FEW_POSITIVES: usize = 200;
-
-/// Bars that fit on a picture.
-const MOST_BARS: usize = 30;
 
 /// Trains a ranker of gradient-boosted trees and ranks candidates; boosting parameters have CatBoost's names.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -295,12 +292,21 @@ impl Rank {
         set: &FeatureSet,
         training: TrainingSet,
     ) -> Result<(BoostedTrees, TrainingReport), StepError> {
+        // Each fold begins with its first tree again.
+        let (mut training_number, mut trees_before) = (0, usize::MAX);
         let on_iteration = |iteration: Iteration| {
+            training_number += usize::from(iteration.trees <= trees_before);
+            trees_before = iteration.trees;
             let note = match iteration.validation_loss {
                 Some(loss) => format!("loss {:.4}, validation {loss:.4}", iteration.loss),
                 None => format!("loss {:.4}", iteration.loss),
             };
-            ctx.progress(iteration.trees as u64, Some(self.iterations as u64), "trees", note);
+            let losses = [("loss", Some(iteration.loss)), ("validation_loss", iteration.validation_loss)];
+            let named = |(name, loss): (&str, Option<f64>)| {
+                Some((format!("training_{training_number}.{name}").into(), loss?))
+            };
+            let measures = losses.into_iter().filter_map(named).collect();
+            ctx.progress_with(iteration.trees as u64, Some(self.iterations as u64), "trees", note, measures);
             if ctx.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let validation_share = self.validation_share;
@@ -353,12 +359,7 @@ impl Rank {
         table::write(ctx.output("importances"), &mut rows)?;
         let subtitle =
             format!("{} trees, {} rows, {} positives", report.trees, report.rows, report.positives);
-        let labels = Labels {
-            title: "Feature importances of the ranker",
-            subtitle: &subtitle,
-            unit: "share of what moves the prediction, %",
-        };
-        let picture = bars(labels, &importances[..importances.len().min(MOST_BARS)]);
+        let picture = pictures::feature_importances(&importances, &subtitle);
         Ok(png::write(ctx.output("importances_plot"), picture.width, picture.height, &picture.rgb)?)
     }
 

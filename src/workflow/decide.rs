@@ -14,6 +14,7 @@ use super::outside::OutsideError;
 use super::plan::{Plan, Source};
 use super::probe::ProbeError;
 use super::release::{Release, Released};
+use super::remote::ReadThrough;
 use super::store::{Lookup, Object, StepResult, Store};
 
 /// Which steps run even when their results are in the store.
@@ -79,6 +80,8 @@ pub struct Ground<'a> {
     pub root: &'a Path,
     /// Which steps run in any case.
     pub force: &'a Force,
+    /// Where results are looked for that are not in the store.
+    pub remote: Option<&'a ReadThrough>,
 }
 
 impl Ground<'_> {

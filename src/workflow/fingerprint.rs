@@ -33,6 +33,9 @@ pub struct Definition {
     pub outputs: Vec<String>,
     /// Extensions of the files behind inputs and outputs, for a kind that goes by them (`shell`).
     pub extensions: BTreeMap<String, String>,
+    /// Digests of the definitions of the steps before it by name, for a kind that tells of them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lineage: BTreeMap<String, Digest>,
 }
 
 /// What a step's outputs depend on.
@@ -94,6 +97,7 @@ impl Definition {
             environment: environment.collect(),
             outputs,
             extensions,
+            lineage: BTreeMap::new(),
         }
     }
 
@@ -124,6 +128,8 @@ impl Definition {
         if self.extensions != earlier.extensions {
             changes.push(Change::Extensions);
         }
+        let steps = differing(&earlier.lineage, &self.lineage);
+        changes.extend(steps.map(|step| Change::Lineage { step }));
         changes
     }
 }
@@ -195,6 +201,11 @@ pub enum Change {
     Outputs,
     /// A file is called otherwise, with another extension.
     Extensions,
+    /// A step before this one, which tells of it, is another.
+    Lineage {
+        /// Its name.
+        step: String,
+    },
 }
 
 impl fmt::Display for Change {
@@ -207,6 +218,7 @@ impl fmt::Display for Change {
             Self::Environment { name } => write!(f, "environment variable {name} changed"),
             Self::Outputs => f.write_str("other outputs are declared"),
             Self::Extensions => f.write_str("a file has another extension"),
+            Self::Lineage { step } => write!(f, "step `{step}`, of which this one tells, changed"),
         }
     }
 }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::digest::Digest;
+use super::lineage::Ancestor;
 
 /// The data type of ports that take or give files of any type.
 pub const ANY: &str = "any file";
@@ -46,6 +47,10 @@ pub trait Step: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'stati
     /// Whether the step runs until it is stopped and makes nothing to keep (`serve`):
     /// it takes part in a run only when asked for, after everything else.
     const SERVICE: bool = false;
+    /// Whether the step is told of the steps before it ([`Context::lineage`]): their names and parameters
+    /// are then part of its fingerprint. How long they took is told too and is not, so such a step need not
+    /// make the same bytes again.
+    const LINEAGE: bool = false;
     /// Whether addresses (`https://…`) in the place of paths stand for a step of this kind.
     const BRIDGE: Option<Bridge> = None;
     /// Whether what the step makes depends on something outside of the project; see [`Step::outside`].
@@ -247,6 +252,8 @@ pub struct Kind {
     pub open_ports: bool,
     /// [`Step::SERVICE`].
     pub service: bool,
+    /// [`Step::LINEAGE`].
+    pub lineage: bool,
     /// [`Step::BRIDGE`].
     pub bridge: Option<Bridge>,
     /// [`Step::OUTSIDE`].
@@ -267,6 +274,7 @@ impl Kind {
             outputs: S::OUTPUTS,
             open_ports: S::OPEN_PORTS,
             service: S::SERVICE,
+            lineage: S::LINEAGE,
             bridge: S::BRIDGE,
             outside: S::OUTSIDE,
             schema: || schemars::schema_for!(S).to_value(),
@@ -354,6 +362,9 @@ pub struct Progress {
     pub unit: Cow<'static, str>,
     /// What a person wants to see beside the number: `loss 0.0389`.
     pub note: String,
+    /// What was measured there, by name: `loss` 0.0389.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measures: Vec<(Cow<'static, str>, f64)>,
 }
 
 /// What a step leaves beside its artifacts.
@@ -361,6 +372,9 @@ pub struct Progress {
 pub struct Notes {
     /// Named numbers, for comparison between runs: `ranked.ndcg@10`.
     pub metrics: BTreeMap<String, f64>,
+    /// What was measured on the way, by name: how much was done, and the value there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub curves: BTreeMap<String, Vec<(u64, f64)>>,
     /// Text for the end of the run, such as a table.
     pub summary: Option<String>,
     /// Things that a person should know and that are not errors.
@@ -391,6 +405,7 @@ pub struct Context<'a> {
     pub(super) outside: Option<Digest>,
     pub(super) root: PathBuf,
     pub(super) log: PathBuf,
+    pub(super) lineage: Vec<Ancestor>,
     pub(super) progress: &'a (dyn Fn(Progress) + Send + Sync),
     pub(super) cancelled: &'a AtomicBool,
     pub(super) notes: Mutex<Notes>,
@@ -417,6 +432,7 @@ impl Context<'static> {
             environment: BTreeMap::new(),
             root: work_dir.clone(),
             log: work_dir.join("log.jsonl"),
+            lineage: Vec::new(),
             checkpoint: work_dir.join("checkpoint"),
             lasting: work_dir.join("lasting"),
             outside: None,
@@ -489,6 +505,12 @@ impl Context<'_> {
         &self.checkpoint
     }
 
+    /// The steps that this one comes from, each after those before it, for a kind that asks to be told
+    /// ([`Step::LINEAGE`]); empty for others.
+    pub fn lineage(&self) -> &[Ancestor] {
+        &self.lineage
+    }
+
     /// A folder of the store for what has to outlast the step and whatever becomes of the run; files in it are
     /// the step's own business.
     pub fn lasting(&self) -> &Path {
@@ -512,7 +534,26 @@ impl Context<'_> {
 
     /// Tells how far the step is.
     pub fn progress(&self, done: u64, total: Option<u64>, unit: &'static str, note: impl Into<String>) {
-        (self.progress)(Progress { done, total, unit: unit.into(), note: note.into() });
+        (self.progress)(Progress { done, total, unit: unit.into(), note: note.into(), measures: Vec::new() });
+    }
+
+    /// Tells how far the step is and what it measured there: the next point of the curve of each name, which
+    /// is kept with the result of the step. A value that is no number is not kept.
+    pub fn progress_with(
+        &self,
+        done: u64,
+        total: Option<u64>,
+        unit: &'static str,
+        note: impl Into<String>,
+        mut measures: Vec<(Cow<'static, str>, f64)>,
+    ) {
+        measures.retain(|(_, value)| value.is_finite());
+        self.with_notes(|notes| {
+            for (name, value) in &measures {
+                notes.curves.entry(name.clone().into_owned()).or_default().push((done, *value));
+            }
+        });
+        (self.progress)(Progress { done, total, unit: unit.into(), note: note.into(), measures });
     }
 
     /// Keeps a number with the result of the step.

@@ -38,12 +38,15 @@ pub struct Plan {
     pub name: String,
     /// Where it was read from.
     pub path: PathBuf,
+    /// `tracking:` of the pipeline as JSON text, for whoever logs runs.
+    pub tracking: Option<String>,
     /// The steps, each after everything it depends on; ties in the order of the file.
     pub steps: Vec<PlannedStep>,
     graph: DiGraph<(), ()>,
 }
 
 /// One step of a plan.
+#[derive(Clone)]
 pub struct PlannedStep {
     /// Its name.
     pub name: String,
@@ -174,7 +177,8 @@ impl Plan {
         }
         let steps = reorder(steps, &order);
         let graph = graph_of(&steps);
-        let mut plan = Self { name: spec.name.clone(), path: spec.path.clone(), steps, graph };
+        let tracking = spec.tracking.as_ref().map(|node| node.to_json().to_string());
+        let mut plan = Self { name: spec.name.clone(), path: spec.path.clone(), tracking, steps, graph };
         for position in 0..plan.steps.len() {
             plan.steps[position].definition = plan.definition(position).digest();
         }
@@ -184,7 +188,14 @@ impl Plan {
     /// What the outputs of a step depend on besides its inputs.
     pub fn definition(&self, position: usize) -> Definition {
         let step = &self.steps[position];
-        step.define(extensions(step, |writer, port| output_path(&self.steps[writer], port)))
+        let mut definition =
+            step.define(extensions(step, |writer, port| output_path(&self.steps[writer], port)));
+        if step.kind.lineage {
+            let before = self.before(position).into_iter().filter(|&before| before != position);
+            let before = before.map(|before| &self.steps[before]);
+            definition.lineage = before.map(|step| (step.name.clone(), step.definition)).collect();
+        }
+        definition
     }
 
     /// The position of a step.

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use super::schedule::{Job, State};
 use super::task::{Outcome, Task, TaskInput};
 use super::{Run, RunError};
-use crate::workflow::event::{Event, Reason, Reused};
+use crate::workflow::event::{Event, Reused};
 use crate::workflow::fingerprint::{Fingerprint, RunKey};
 use crate::workflow::kind::Notes;
+use crate::workflow::lineage::Ancestor;
 use crate::workflow::plan::{PlannedStep, Source};
 use crate::workflow::resources::Need;
 use crate::workflow::store::{Lookup, StepResult};
@@ -53,7 +54,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         // Somebody may have made it meanwhile.
-        if !matches!(job.reason, Reason::Forced | Reason::Service)
+        if job.reason.may_be_fetched()
             && let Lookup::Hit(result) = self.world.store.lookup(&job.key)
         {
             self.tokens.give(need);
@@ -63,11 +64,7 @@ impl<'a> Run<'a> {
         }
         let staging = self.begin()?;
         let inputs = self.task_inputs(step);
-        self.tell(Event::StepStarted {
-            step: step.name.clone(),
-            reason: job.reason.clone(),
-            attempt: job.attempt,
-        });
+        let lineage = if step.kind.lineage { self.lineage(position) } else { Vec::new() };
         let cancelled = Arc::new(AtomicBool::new(false));
         let task = Task {
             step,
@@ -76,6 +73,10 @@ impl<'a> Run<'a> {
                 inputs: job.inputs.clone(),
             },
             inputs,
+            lineage,
+            reason: job.reason.clone(),
+            attempt: job.attempt,
+            remote: self.world.remote,
             root: self.world.root,
             store: self.world.store,
             log: self.world.logs.join(format!("{}.jsonl", step.name)),
@@ -105,6 +106,10 @@ impl<'a> Run<'a> {
         let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
         match outcome {
             Outcome::Done(result) => self.finish(position, *result),
+            Outcome::Fetched(result) => {
+                let from = self.world.remote.map_or("", |remote| remote.address()).to_owned();
+                self.restore(position, *result, Reused::Fetched { from });
+            }
             Outcome::Served => {
                 self.tally.finished += 1;
                 self.done(position, State::Ran);
@@ -141,7 +146,7 @@ impl<'a> Run<'a> {
         let step = &self.plan.steps[position];
         let elapsed = Duration::from_secs_f64(result.seconds);
         let key = result.fingerprint.key().whole;
-        let Notes { metrics, summary, warnings, usage } = result.notes.clone();
+        let Notes { metrics, summary, warnings, usage, .. } = result.notes.clone();
         if !self.keep(position, result) {
             return;
         }
@@ -161,6 +166,14 @@ impl<'a> Run<'a> {
             summary,
         });
         self.done(position, State::Ran);
+    }
+
+    /// The steps before one, with what is recorded of what they released.
+    fn lineage(&self, position: usize) -> Vec<Ancestor> {
+        self.plan.lineage(position, |before| {
+            let released = self.release.state.steps.get(&self.plan.steps[before].name)?;
+            self.world.store.recorded(&released.key)
+        })
     }
 
     /// The files behind the inputs.

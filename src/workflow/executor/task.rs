@@ -15,11 +15,13 @@ use thiserror::Error;
 
 use super::usage::Measured;
 use crate::workflow::digest::Digest;
-use crate::workflow::event::{Event, Listener};
+use crate::workflow::event::{Event, Listener, Reason};
 use crate::workflow::files::FilesError;
 use crate::workflow::fingerprint::Fingerprint;
 use crate::workflow::kind::{Context, Notes, Progress, StepError};
+use crate::workflow::lineage::Ancestor;
 use crate::workflow::plan::PlannedStep;
+use crate::workflow::remote::ReadThrough;
 use crate::workflow::store::{KeyLock, Object, Staging, StepResult, Store};
 
 /// Progress is written to the log no more often than this.
@@ -33,6 +35,14 @@ pub struct Task<'a> {
     pub fingerprint: Fingerprint,
     /// The files behind its inputs.
     pub inputs: Vec<TaskInput>,
+    /// The steps before it, for a kind that tells of them.
+    pub lineage: Vec<Ancestor>,
+    /// Why it has to run.
+    pub reason: Reason,
+    /// 1 for the first try.
+    pub attempt: u32,
+    /// Where its result may be already.
+    pub remote: Option<&'a ReadThrough>,
     /// The project folder.
     pub root: &'a Path,
     /// Where the outputs go.
@@ -67,6 +77,8 @@ pub struct TaskInput {
 pub enum Outcome {
     /// The outputs are in the store.
     Done(Box<StepResult>),
+    /// They are, and another machine made them.
+    Fetched(Box<StepResult>),
     /// A service was stopped.
     Served,
     /// It was stopped.
@@ -96,11 +108,22 @@ struct InputChanged {
 struct Crashed(String);
 
 impl Task<'_> {
-    /// Runs the step and commits what it made.
+    /// Fetches what the step makes from a remote cache, or runs the step and commits what it made.
     pub fn run(self) -> Outcome {
+        if let Some(result) = self.fetch() {
+            return Outcome::Fetched(Box::new(result));
+        }
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Outcome::Cancelled;
+        }
         let log = self.log.display().to_string();
         let span = tracing::info_span!("step", name = %self.step.name, log = %log);
         let _entered = span.enter();
+        self.listener.hear(&Event::StepStarted {
+            step: self.step.name.clone(),
+            reason: self.reason.clone(),
+            attempt: self.attempt,
+        });
         tracing::info!(kind = self.step.kind.name, "started");
         match self.attempt() {
             Ok(Some(result)) => {
@@ -138,7 +161,7 @@ impl Task<'_> {
             if last.is_none_or(|last| last.elapsed() > BETWEEN_LINES) || progress.total == Some(progress.done)
             {
                 *last = Some(Instant::now());
-                let Progress { done, total, unit, note } = &progress;
+                let Progress { done, total, unit, note, .. } = &progress;
                 let unit: &str = unit;
                 span.in_scope(|| tracing::info!(done, total, unit, note, "progress"));
             }
@@ -157,6 +180,7 @@ impl Task<'_> {
             outside: self.outside(),
             root: self.root.to_owned(),
             log: self.log.clone(),
+            lineage: self.lineage.clone(),
             progress: &progress,
             cancelled: &self.cancelled,
             notes: Mutex::new(Notes::default()),
@@ -173,7 +197,8 @@ impl Task<'_> {
         self.check_inputs(&inputs)?;
         let mut notes = ctx.notes.into_inner().unwrap_or_else(PoisonError::into_inner);
         notes.usage = notes.usage.or_else(|| measured.as_ref().and_then(Measured::usage));
-        let before = self.store.recorded(&self.fingerprint.key());
+        // What tells how long others took may say it otherwise each time.
+        let before = self.store.recorded(&self.fingerprint.key()).filter(|_| !self.step.kind.lineage);
         let elapsed = started.elapsed();
         let mut result = self.store.commit(held, self.fingerprint.clone(), &outputs, notes, elapsed)?;
         // One that cannot be removed now goes when the store is collected.

@@ -15,7 +15,8 @@ pub fn direct(plan: &Plan) -> Vec<Vec<usize>> {
     reduce(&parents)
 }
 
-fn reduce(parents: &[&[usize]]) -> Vec<Vec<usize>> {
+/// The same of any steps that come after those that they depend on.
+pub fn reduce(parents: &[&[usize]]) -> Vec<Vec<usize>> {
     // The step for which another was last seen: a set that needs no clearing.
     let mut seen_for = vec![usize::MAX; parents.len()];
     let mut stack = Vec::new();

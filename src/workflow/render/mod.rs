@@ -20,7 +20,7 @@ pub use dot::dot;
 pub use html::html;
 pub use json::json;
 pub use mermaid::mermaid;
-pub use svg::svg;
+pub use svg::{lineage, svg};
 pub use tree::tree;
 
 use super::plan::PlannedStep;

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::StepState;
 use super::colors::{class, style};
-use super::edges::direct;
+use super::edges::{direct, reduce};
 use super::layout::{BOX_HEIGHT, Layout, Line, layout};
 use super::text::{escaped, fitted, width};
-use crate::workflow::plan::{Plan, PlannedStep};
+use crate::workflow::lineage::Ancestor;
+use crate::workflow::plan::Plan;
 use crate::workflow::units::seconds;
 
 /// Around everything.
@@ -33,15 +34,28 @@ const LEGEND: f64 = 34.0;
 
 /// The plan as an SVG picture; with the state of each step, by position, when they are given.
 pub fn svg(plan: &Plan, states: Option<&[StepState]>) -> String {
-    let texts: Vec<Texts> = plan
-        .steps
-        .iter()
-        .enumerate()
-        .map(|(position, step)| Texts::new(step, states.and_then(|states| states.get(position))))
-        .collect();
+    let texts = plan.steps.iter().enumerate().map(|(position, step)| {
+        let state = states.and_then(|states| states.get(position));
+        Texts::new(&step.name, step.kind.name, step.kind.service, state)
+    });
+    picture(&plan.name, &texts.collect::<Vec<_>>(), &direct(plan), &states.map(legend).unwrap_or_default())
+}
+
+/// The steps that a step comes from as an SVG picture, with how long each took; `title` is its name for
+/// those who do not see it.
+pub fn lineage(title: &str, steps: &[Ancestor]) -> String {
+    let texts = steps.iter().map(|step| {
+        let seconds = step.made.as_ref().map(|made| made.seconds);
+        let state = StepState { state: String::new(), reason: String::new(), seconds };
+        Texts::new(&step.name, &step.kind, false, Some(&state))
+    });
+    let parents: Vec<&[usize]> = steps.iter().map(|step| step.after.as_slice()).collect();
+    picture(title, &texts.collect::<Vec<_>>(), &reduce(&parents), "")
+}
+
+fn picture(title: &str, texts: &[Texts], parents: &[Vec<usize>], legend: &str) -> String {
     let widths: Vec<f64> = texts.iter().map(|texts| texts.width).collect();
-    let layout = layout(&widths, &direct(plan));
-    let legend = states.map(legend).unwrap_or_default();
+    let layout = layout(&widths, parents);
     let legend_height = if legend.is_empty() { 0.0 } else { LEGEND };
     let (wide, high) = (layout.width + 2.0 * MARGIN, layout.height + 2.0 * MARGIN + legend_height);
     let mut text = format!(
@@ -51,7 +65,7 @@ pub fn svg(plan: &Plan, states: Option<&[StepState]>) -> String {
          markerHeight=\"{HEAD}\" markerUnits=\"userSpaceOnUse\" orient=\"auto\">\
          <path class=\"head\" d=\"M0 0.5 8 4 0 7.5z\"/></marker></defs>\n",
         -MARGIN,
-        escaped(&plan.name),
+        escaped(title),
         style(),
     );
     let ends = Ends::new(&layout);
@@ -86,12 +100,14 @@ struct Texts {
 }
 
 impl Texts {
-    fn new(step: &PlannedStep, state: Option<&StepState>) -> Self {
-        let mut more = step.kind.name.to_owned();
-        let mut tip = format!("{} ({})", step.name, step.kind.name);
+    fn new(name: &str, kind: &str, service: bool, state: Option<&StepState>) -> Self {
+        let mut more = kind.to_owned();
+        let mut tip = format!("{name} ({kind})");
         if let Some(StepState { state, reason, seconds: took }) = state {
-            let _ = write!(more, " · {state}");
-            let _ = write!(tip, ": {state}");
+            if !state.is_empty() {
+                let _ = write!(more, " · {state}");
+                let _ = write!(tip, ": {state}");
+            }
             if !reason.is_empty() {
                 let _ = write!(tip, ", {reason}");
             }
@@ -99,14 +115,11 @@ impl Texts {
                 let _ = write!(more, " · {}", seconds(took));
             }
         }
-        let classes = [
-            "step",
-            state.map_or("", |state| class(&state.state)),
-            if step.kind.service { "service" } else { "" },
-        ];
+        let classes =
+            ["step", state.map_or("", |state| class(&state.state)), if service { "service" } else { "" }];
         let classes: Vec<&str> = classes.into_iter().filter(|class| !class.is_empty()).collect();
         let most = BOX_WIDTH.1 - 2.0 * PADDING;
-        let (name, more) = (fitted(&step.name, NAME * BOLD, most), fitted(&more, MORE, most));
+        let (name, more) = (fitted(name, NAME * BOLD, most), fitted(&more, MORE, most));
         let widest = (width(&name, NAME) * BOLD).max(width(&more, MORE));
         Self {
             name,
