@@ -172,7 +172,8 @@ client = boto3.client('s3', endpoint_url=endpoint, aws_access_key_id=key, aws_se
                       region_name='us-east-1', config=Config(s3={'addressing_style': 'path'}))
 for left in reversed(range(240)):
     try:
-        client.create_bucket(Bucket=bucket)
+        if bucket not in [known['Name'] for known in client.list_buckets()['Buckets']]:
+            client.create_bucket(Bucket=bucket)
         client.put_object(Bucket=bucket, Key='first', Body=b'x')
         client.delete_object(Bucket=bucket, Key='first')
         break
