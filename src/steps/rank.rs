@@ -292,14 +292,16 @@ impl Rank {
         set: &FeatureSet,
         training: TrainingSet,
     ) -> Result<(BoostedTrees, TrainingReport), StepError> {
-        // Each fold begins with its first tree again.
-        let (mut training_number, mut trees_before) = (0, usize::MAX);
+        // Each fold begins with its first tree again; the model of all users holds nobody out.
+        let (mut fold, mut trees_before) = (0, usize::MAX);
         let on_iteration = |iteration: Iteration| {
-            training_number += usize::from(iteration.trees <= trees_before);
+            fold += usize::from(iteration.trees <= trees_before);
             trees_before = iteration.trees;
+            let held_out = iteration.validation_loss.is_some();
+            let part = if held_out { format!("fold_{fold}") } else { "final".to_owned() };
             let losses = [("loss", Some(iteration.loss)), ("validation_loss", iteration.validation_loss)];
             for (name, loss) in losses.into_iter().filter_map(|(name, loss)| Some((name, loss?))) {
-                ctx.curve(format!("training_{training_number}.{name}"), iteration.trees as u64, loss);
+                ctx.curve(format!("{part}.{name}"), iteration.trees as u64, loss);
             }
             let note = match iteration.validation_loss {
                 Some(loss) => format!("loss {:.4}, validation {loss:.4}", iteration.loss),

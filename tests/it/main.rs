@@ -27,6 +27,7 @@ mod pipelines;
 mod postgres;
 mod project;
 mod rank;
+mod report;
 mod same;
 mod schema;
 mod serve;
