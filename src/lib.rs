@@ -8,12 +8,14 @@
 //! | [`console`], [`cli`] | the edge: what people see and type; the only rooms that print |
 //! | [`steps`] | the seam: one file a kind, and the registry; load, call the domain, save |
 //! | [`codec`] | how domain types lie on disk |
+//! | [`storage`] | objects far away: S3, HTTP(S), files, behind one small trait |
 //! | [`data`] | tables in, tables out: cleaning, events, the split, synthetic data |
 //! | [`interactions`] | the matrix users × items that the domain shares |
 //! | [`models`] | `fit(parameters, interactions) → model`; no tables, no files, no clocks |
 //! | [`ranking`] | two-stage recommendation: candidates, features, the ranker around them |
 //! | [`eval`] | metrics and comparisons, no files |
 //! | [`charts`] | pictures |
+//! | [`tracking`] | runs, logged to an MLflow server: a listener to the events of a run |
 //! | [`serve`] | the HTTP service layer; reads artifacts, never writes them |
 //!
 //! Invariants, each asserted by `tests/it/architecture.rs`: `workflow` uses no other room; `models`
@@ -25,10 +27,12 @@
 
 pub mod cli;
 pub mod console;
+pub mod tracking;
 pub mod workflow;
 
 pub mod codec;
 pub mod steps;
+pub mod storage;
 
 pub mod charts;
 pub mod data;

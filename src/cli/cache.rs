@@ -1,4 +1,4 @@
-//! `recsys cache`: what lies in the store, whether it is sound, and what can go.
+//! `recsys cache`: what lies in the store, whether it is sound, what can go, and what others have.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -10,7 +10,8 @@ use serde_json::json;
 use thiserror::Error;
 
 use super::CommandError;
-use super::status::Format;
+use super::cache_remote::{self, PullArgs, PushArgs};
+use super::format::Format;
 use super::workspace::store;
 use crate::console::{self, bytes};
 use crate::workflow::fault::Fault;
@@ -45,12 +46,15 @@ enum CacheCommand {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    Push(PushArgs),
+    Pull(PullArgs),
     /// Remove what is not worth its place; never what the current release of a pipeline needs
     #[command(after_help = "\
 Examples:
   recsys cache gc                               objects that nothing needs, all but the last 100 runs
   recsys cache gc --older-than 30d --dry-run
-  recsys cache gc --max-size 20GiB              what is cheapest to make again per byte goes first")]
+  recsys cache gc --max-size 20GiB              what is cheapest to make again per byte goes first
+  recsys cache gc --remote s3://team/cache --older-than 30d")]
     Gc {
         /// Remove results that were not used for so long: `12h`, `30d`
         #[arg(long, value_name = "TIME", value_parser = time)]
@@ -64,6 +68,9 @@ Examples:
         /// Only say what would be removed
         #[arg(long)]
         dry_run: bool,
+        /// Collect in this remote cache instead; what was sent within a day stays
+        #[arg(long, value_name = "URL")]
+        remote: Option<String>,
     },
 }
 
@@ -89,14 +96,23 @@ pub fn cache(args: &CacheArgs, root: &Path) -> Result<(), CommandError> {
     match &args.command {
         CacheCommand::Stats { format } => stats(root, *format),
         CacheCommand::Verify { repair, format } => verify(root, *repair, *format),
-        CacheCommand::Gc { older_than, max_size, keep_runs, dry_run } => {
+        CacheCommand::Push(args) => cache_remote::push(args, root),
+        CacheCommand::Pull(args) => cache_remote::pull(args, root),
+        CacheCommand::Gc { older_than, max_size, keep_runs, dry_run, remote } => {
             let policy = Policy { older_than: *older_than, max_size: *max_size, keep_runs: *keep_runs };
-            gc(root, &policy, *dry_run)
+            match remote {
+                Some(url) => cache_remote::gc(url, root, &policy, *dry_run),
+                None => gc(root, &policy, *dry_run),
+            }
         }
     }
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+/// A time as people write it.
+///
+/// # Errors
+/// When it is none.
+pub fn time(text: &str) -> Result<Duration, String> {
     written(text, units::duration)
 }
 

@@ -55,7 +55,7 @@ pub fn word(forecast: &Forecast) -> &'static str {
     match forecast {
         Forecast::Run { .. } => "RUN",
         Forecast::Hit { .. } => "HIT",
-        Forecast::Maybe { .. } => "MAYBE",
+        Forecast::Maybe { .. } | Forecast::Unknown { .. } => "MAYBE",
     }
 }
 
@@ -71,5 +71,6 @@ pub fn reason(forecast: &Forecast) -> String {
             let make = if after.len() == 1 { "makes" } else { "make" };
             format!("not if {} {make} the same bytes again", after.join(" and "))
         }
+        Forecast::Unknown { why } => why.clone(),
     }
 }

@@ -12,6 +12,7 @@ Examples:
   recsys run --from als                                run `als` and what depends on it
   recsys run --dry-run                                 say what would run, and why
   recsys runs last                                     tell of the last run, step by step
+  recsys metrics diff 20261121T07 last                 what changed between two runs, with tests
   recsys graph --format svg > pipeline.svg             the picture of the pipeline
   recsys kinds als                                     parameters, inputs, outputs, an example
 
@@ -21,7 +22,7 @@ line is wrong, 130 or 143 stopped.";
 /// What commands are for, and which they are, in the order of the help.
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Run", &["run", "exp", "status", "why", "accept"]),
-    ("Look back", &["runs", "logs", "cache"]),
+    ("Look back", &["runs", "metrics", "logs", "track", "cache", "storage"]),
     ("Write pipelines", &["init", "check", "graph", "kinds", "schema"]),
     ("Serve", &["serve", "recommend", "verify-service"]),
     ("Your shell", &["completions"]),

@@ -2,24 +2,33 @@
 
 mod accept;
 mod cache;
+mod cache_remote;
 mod check;
 mod completions;
 mod exp;
 mod forecasts;
+mod format;
 mod graph;
 mod help;
 mod init;
 mod kinds;
 mod logs;
+mod metrics;
+mod page;
 mod project;
 mod project_view;
 mod recommend;
+mod remote_store;
 mod run;
 mod runs;
 mod schema;
 mod serve;
 mod session;
+mod sheet;
 mod status;
+mod storage;
+mod track;
+mod tracked;
 mod unchanged;
 mod verify_service;
 mod why;
@@ -34,6 +43,7 @@ use thiserror::Error;
 
 use crate::serve::ServiceError;
 
+pub use schema::of_pipelines;
 pub use unchanged::unchanged;
 
 /// A declarative workflow runner for recommender systems.
@@ -68,6 +78,8 @@ enum Command {
     Accept(accept::AcceptArgs),
     /// Look after what runs have kept
     Cache(cache::CacheArgs),
+    /// Check the places that data comes from and goes to
+    Storage(storage::StorageArgs),
     /// Answer over HTTP from the artifacts of a run
     Serve(serve::ServeArgs),
     /// Show what a user would be recommended, without a server
@@ -76,8 +88,12 @@ enum Command {
     VerifyService(verify_service::VerifyServiceArgs),
     /// List recorded runs, or tell of one
     Runs(runs::RunsArgs),
+    /// Show what runs measured, and what changed between two of them
+    Metrics(metrics::MetricsArgs),
     /// Show the last log of a step
     Logs(logs::LogsArgs),
+    /// Send to the MLflow server what runs have logged and it has not taken yet
+    Track(track::TrackArgs),
     /// Show the steps of a pipeline and how they depend on each other
     Graph(graph::GraphArgs),
     /// Check a pipeline file without running anything
@@ -171,11 +187,14 @@ pub fn execute(cli: Cli) -> Result<(), CommandError> {
         Command::Why(args) => why::why(&args, &root),
         Command::Accept(args) => accept::accept_step(&args, &root),
         Command::Cache(args) => cache::cache(&args, &root),
+        Command::Storage(args) => storage::storage(&args, &root),
         Command::Serve(args) => serve::serve(&args, &root).map_err(CommandError::from),
         Command::Recommend(args) => recommend::recommend(&args),
         Command::VerifyService(args) => verify_service::verify_service(&args),
         Command::Runs(args) => runs::runs(&args, &root),
+        Command::Metrics(args) => metrics::metrics(&args, &root),
         Command::Logs(args) => logs::logs(&args, &root),
+        Command::Track(args) => track::track(&args, &root),
         Command::Graph(args) => graph::graph(&args, &root),
         Command::Check(args) => check::check(&args, &root),
         Command::Kinds(args) => kinds::kinds(&args),

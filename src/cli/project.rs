@@ -6,7 +6,7 @@ use clap::Args;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::CommandError;
+use super::{CommandError, tracked};
 use crate::steps::KINDS;
 use crate::workflow::plan::Plan;
 use crate::workflow::spec::{Overrides, Spec};
@@ -70,21 +70,30 @@ impl PipelineArgs {
     /// # Errors
     /// Everything that is wrong with the file or the changes to it.
     pub fn plan(&self, root: &Path) -> Result<(Spec, Plan), CommandError> {
-        let spec = Spec::read(&self.pipeline, Scope::from_environment(root), &self.overrides())
+        let mut spec = Spec::read(&self.pipeline, Scope::from_environment(root), &self.overrides())
             .map_err(|error| CommandError::Usage(error.into()))?;
+        tracked::check(&mut spec);
         let plan = Plan::new(&spec, KINDS, root).map_err(|error| CommandError::Usage(error.into()))?;
         Ok((spec, plan))
     }
 }
 
-fn name_and_value(text: &str) -> Result<String, String> {
+/// Checks the shape of `NAME=VALUE`.
+///
+/// # Errors
+/// When it has another one.
+pub fn name_and_value(text: &str) -> Result<String, String> {
     match text.split_once('=') {
         Some((name, _)) if !name.is_empty() => Ok(text.to_owned()),
         _ => Err("expected NAME=VALUE, for example `raw=data/raw`".to_owned()),
     }
 }
 
-fn step_parameter_and_value(text: &str) -> Result<String, String> {
+/// Checks the shape of `STEP.PARAMETER=VALUE`.
+///
+/// # Errors
+/// When it has another one.
+pub fn step_parameter_and_value(text: &str) -> Result<String, String> {
     match text.split_once('=').and_then(|(path, _)| path.split_once('.')) {
         Some((step, parameter)) if !step.is_empty() && !parameter.is_empty() => Ok(text.to_owned()),
         _ => Err("expected STEP.PARAMETER=VALUE, for example `als.factors=128`".to_owned()),

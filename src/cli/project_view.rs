@@ -84,7 +84,7 @@ pub fn states(workspace: &Workspace) -> Result<Vec<StepState>, CommandError> {
         let state = match forecast {
             Some(Forecast::Hit { .. }) => "up to date",
             Some(Forecast::Run { .. }) => "would run",
-            Some(Forecast::Maybe { .. }) => "maybe",
+            Some(Forecast::Maybe { .. } | Forecast::Unknown { .. }) => "maybe",
             None => "when asked for",
         };
         StepState {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::CommandError;
-use super::status::Format;
+use super::format::Format;
 use crate::console::{plain_table, remark, say};
 use crate::serve::{Service, local};
 

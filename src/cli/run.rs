@@ -1,22 +1,26 @@
 //! `recsys run`: runs a pipeline, or says what it would run.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use clap::{Args, Command, FromArgMatches};
 use miette::Diagnostic;
 use thiserror::Error;
 
+use super::cache_remote::CacheFrom;
 use super::project::PipelineArgs;
 use super::session::{self, Stop};
-use super::{CommandError, forecasts};
+use super::{CommandError, forecasts, tracked};
 use crate::console::{self, LogFormat};
 use crate::workflow::decide::Force;
 use crate::workflow::event::Listener;
 use crate::workflow::executor::{self, Options, World};
 use crate::workflow::history::RunRecord;
 use crate::workflow::plan::{Plan, Selection};
+use crate::workflow::spec::Overrides;
 
 /// Run a pipeline: what has changed, and what depends on it.
 ///
@@ -31,6 +35,7 @@ Examples:
   recsys run --from als                          `als` and everything after it
   recsys run --until split                       `split` and everything before it
   recsys run --only evaluate --force             just this step, even if nothing changed
+  recsys run --skip-download                     offline: with the local copies of what is downloaded
   recsys run --serve                             and start the `serve` step at the end")]
 pub struct RunArgs {
     #[command(flatten)]
@@ -65,9 +70,16 @@ pub struct RunArgs {
     #[arg(long)]
     keep_going: bool,
 
+    /// Take the local copies of what steps download as they are: nothing is asked for, nothing is fetched
+    #[arg(long)]
+    skip_download: bool,
+
     /// Start the steps that serve when everything else is done, until Ctrl-C
     #[arg(long)]
     serve: bool,
+
+    #[command(flatten)]
+    cache_from: CacheFrom,
 
     /// Results that no release needs go when the store grows beyond this: what is cheapest to make
     /// again per byte first
@@ -90,10 +102,17 @@ struct NothingSelected;
 /// When the pipeline is wrong, a step fails, or the run is stopped.
 pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
     let (pipeline, forced) = args.pipeline_and_forced();
-    let project = pipeline.open(root)?;
-    let plan = &project.plan;
+    let mut project = pipeline.open(root)?;
+    // A dry run ends at once on Ctrl-C.
+    let stop = LazyCell::new(Stop::on_signals);
+    let flag = if args.dry_run { Arc::default() } else { stop.flag() };
+    project.remote = args.cache_from.open(root, flag)?;
     let selection = Selection { from: args.from.clone(), until: args.until.clone(), only: args.only.clone() };
-    let mut selected = plan.select(&selection).map_err(CommandError::usage)?;
+    let mut selected = project.plan.select(&selection).map_err(CommandError::usage)?;
+    if args.skip_download {
+        project.plan.take_local_copies(&mut selected, root);
+    }
+    let plan = &project.plan;
     let named = |position: &usize| args.only.contains(&plan.steps[*position].name);
     selected.retain(|position| args.serve || !plan.steps[*position].kind.service || named(position));
     if selected.is_empty() {
@@ -110,14 +129,15 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
         });
         return Ok(());
     }
-    let stop = Stop::on_signals();
     project.store.stop_on(stop.flag());
     let record = RunRecord::new(&project.store.runs());
     let (name, logs) = (record.name(), record.logs());
-    let listeners: Vec<Box<dyn Listener>> = vec![Box::new(record), console::listener(args.log_format)];
+    let tracking = tracked::pipeline(plan, &pipeline.configs, root, &name)?.map(Arc::new);
+    let mut listeners: Vec<Box<dyn Listener>> = vec![Box::new(record), console::listener(args.log_format)];
+    listeners.extend(tracking.iter().map(|log| Box::new(Arc::clone(log)) as Box<dyn Listener>));
     let jobs = session::jobs(args.jobs);
     // A witness tells of a run without further words, whatever this one was asked to do first.
-    let is_everything = selected == project.everything();
+    let is_everything = selected == project.everything() && !args.skip_download;
     let witness = if is_everything { project.witness() } else { None };
     let options = Options { selected, force, jobs, keep_going: args.keep_going, witness };
     let world = World {
@@ -127,9 +147,16 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
         logs: &logs,
         listener: &listeners,
         stop: &stop.flag(),
+        remote: project.remote.as_ref(),
     };
-    let tally = executor::run(plan, &options, &world).map_err(CommandError::failed)?;
-    project.keep_plan();
+    let ran = executor::run(plan, &options, &world);
+    if let Some(log) = tracking {
+        tracked::tell(log.finish(stop.is_set()), root, args.log_format);
+    }
+    let tally = ran.map_err(CommandError::failed)?;
+    if !args.skip_download {
+        project.keep_plan();
+    }
     if tally.finished > 0 {
         session::trim(&project.store, args.cache_size);
     }
@@ -139,13 +166,17 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
 }
 
 impl RunArgs {
-    /// What `recsys run PIPELINE --config …` means, with the defaults of the command line and the environment.
+    /// What `recsys run PIPELINE --config … --var … --set …` means, with the defaults of the command line and the
+    /// environment.
     ///
     /// # Errors
     /// When an environment variable has a value that the command line would refuse.
-    pub fn with_configs(pipeline: &Path, configs: &[PathBuf]) -> Result<Self, clap::Error> {
+    pub fn with_overrides(pipeline: &Path, overrides: &Overrides) -> Result<Self, clap::Error> {
         let mut words = vec![OsStr::new("run"), pipeline.as_os_str()];
-        words.extend(configs.iter().flat_map(|config| [OsStr::new("--config"), config.as_os_str()]));
+        words
+            .extend(overrides.configs.iter().flat_map(|config| [OsStr::new("--config"), config.as_os_str()]));
+        words.extend(overrides.vars.iter().flat_map(|text| [OsStr::new("--var"), OsStr::new(text)]));
+        words.extend(overrides.set.iter().flat_map(|text| [OsStr::new("--set"), OsStr::new(text)]));
         let command = Self::augment_args(Command::new("run"));
         Self::from_arg_matches(&command.try_get_matches_from(words)?)
     }

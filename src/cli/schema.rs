@@ -5,6 +5,7 @@ use clap::Args;
 use super::{CommandError, kinds};
 use crate::console;
 use crate::steps::KINDS;
+use crate::tracking::settings;
 use crate::workflow::schema;
 
 /// Print the JSON Schema of pipeline files, for editors
@@ -29,9 +30,14 @@ pub struct SchemaArgs {
 /// When there is no such kind.
 pub fn schema(args: &SchemaArgs) -> Result<(), CommandError> {
     let schema = match &args.kind {
-        None => schema::pipeline(KINDS),
+        None => of_pipelines(),
         Some(name) => schema::parameters(kinds::find(name)?),
     };
     console::say(&format!("{schema:#}\n"));
     Ok(())
+}
+
+/// The JSON Schema of whole pipeline files.
+pub fn of_pipelines() -> serde_json::Value {
+    schema::with_section(schema::pipeline(KINDS), "tracking", settings::schema())
 }

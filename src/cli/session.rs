@@ -39,6 +39,16 @@ impl Stop {
         Arc::clone(&self.flag)
     }
 
+    /// Whether a signal came.
+    pub fn is_set(&self) -> bool {
+        self.flag.load(Ordering::Relaxed)
+    }
+
+    /// How a command without a run ends, when a signal came.
+    pub fn as_error(&self) -> Option<CommandError> {
+        self.is_set().then(|| CommandError::Stopped(self.signal.load(Ordering::Relaxed)))
+    }
+
     /// How the command ends after a run.
     ///
     /// # Errors

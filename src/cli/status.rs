@@ -1,9 +1,12 @@
 //! `recsys status`: would each step run, and why?
 
 use std::path::Path;
+use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
+use super::cache_remote::CacheFrom;
+use super::format::Format;
 use super::project::PipelineArgs;
 use super::{CommandError, forecasts};
 use crate::console;
@@ -24,18 +27,12 @@ pub struct StatusArgs {
     #[command(flatten)]
     pipeline: PipelineArgs,
 
+    #[command(flatten)]
+    cache_from: CacheFrom,
+
     /// How to say it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-}
-
-/// How an answer is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people
-    Text,
-    /// For programs
-    Json,
 }
 
 /// Prints the forecast of every step.
@@ -43,7 +40,8 @@ pub enum Format {
 /// # Errors
 /// When the pipeline is wrong or an input cannot be read.
 pub fn status(args: &StatusArgs, root: &Path) -> Result<(), CommandError> {
-    let workspace = args.pipeline.open(root)?;
+    let mut workspace = args.pipeline.open(root)?;
+    workspace.remote = args.cache_from.open(root, Arc::default())?;
     let all = workspace.everything();
     workspace.check_files(&all)?;
     let forecasts = workspace.forecast(&all, &Force::Nothing)?;

@@ -10,6 +10,7 @@ mod http;
 mod launch;
 mod report;
 mod routes;
+mod target;
 
 use std::path::PathBuf;
 
@@ -20,7 +21,7 @@ use thiserror::Error;
 use super::CommandError;
 use crate::console::say;
 use report::Report;
-use routes::Target;
+use target::Target;
 
 /// Ask every route of a service, and say what is wrong.
 ///

@@ -5,8 +5,8 @@ use std::path::Path;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::format::Format;
 use super::project::PipelineArgs;
-use super::status::Format;
 use super::workspace::Workspace;
 use super::{CommandError, forecasts};
 use crate::console::{self, seconds};

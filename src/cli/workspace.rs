@@ -11,6 +11,7 @@ use crate::workflow::forecast::{Forecast, forecast};
 use crate::workflow::plan::kept::{self, Origin};
 use crate::workflow::plan::{Plan, Source};
 use crate::workflow::release::Release;
+use crate::workflow::remote::ReadThrough;
 use crate::workflow::store::Store;
 use crate::workflow::values::Scope;
 use crate::workflow::witness::{ENDING, Place};
@@ -28,6 +29,8 @@ pub struct Workspace {
     /// What it was made from; nothing when a file changed while it was made.
     origin: Option<Origin>,
     is_kept: bool,
+    /// Where results are looked for that are not in the store.
+    pub remote: Option<ReadThrough>,
 }
 
 /// The store of the project in the folder `root`.
@@ -52,7 +55,16 @@ impl PipelineArgs {
                 (plan, Origin::of(&spec))
             }
         };
-        Ok(Workspace { plan, store, root: root.to_owned(), args: self.clone(), path, origin, is_kept })
+        Ok(Workspace {
+            plan,
+            store,
+            root: root.to_owned(),
+            args: self.clone(),
+            path,
+            origin,
+            is_kept,
+            remote: None,
+        })
     }
 }
 
@@ -100,7 +112,7 @@ impl Workspace {
 
     /// What decisions are made from.
     pub fn ground<'a>(&'a self, force: &'a Force) -> Ground<'a> {
-        Ground { plan: &self.plan, store: &self.store, root: &self.root, force }
+        Ground { plan: &self.plan, store: &self.store, root: &self.root, force, remote: self.remote.as_ref() }
     }
 
     /// What a run of the selected steps would do.

@@ -37,11 +37,11 @@ pub fn read(path: &Path) -> Result<Catalog, CodecError> {
 /// # Errors
 /// When a value is null or no 64-bit integer.
 pub fn integers(path: &Path, table: &DataFrame, column: &'static str) -> Result<Vec<i64>, CodecError> {
-    let wrong = |error: PolarsError| value_error(path, column, error.to_string());
+    let wrong = |error: PolarsError| CodecError::value(path, column, error.to_string());
     let values = table.column(column).and_then(|column| column.cast(&DataType::Int64)).map_err(wrong)?;
     let n_null = values.null_count();
     if n_null > 0 {
-        return Err(value_error(path, column, format!("{n_null} of {} values are null", values.len())));
+        return Err(CodecError::value(path, column, format!("{n_null} of {} values are null", values.len())));
     }
     Ok(values.i64().map_err(wrong)?.into_no_null_iter().collect())
 }
@@ -56,13 +56,9 @@ pub fn check_dense(path: &Path, table: &DataFrame, column: &'static str) -> Resu
         None => Ok(()),
         Some(row) => {
             let message = format!("row {row} holds {}, expected {row}: 0, 1, 2 … in order", indices[row]);
-            Err(value_error(path, column, message))
+            Err(CodecError::value(path, column, message))
         }
     }
-}
-
-pub(super) fn value_error(path: &Path, column: &str, message: String) -> CodecError {
-    CodecError::Value { path: path.to_owned(), column: column.to_owned(), message }
 }
 
 fn distinct(ids: &[i64]) -> Vec<i64> {

@@ -5,7 +5,6 @@ use std::path::Path;
 use polars::prelude::*;
 
 use super::CodecError;
-use super::catalog::value_error;
 use crate::interactions::Interactions;
 
 /// The lists of a column; equal ids have equal indices, in the order of the ids.
@@ -22,7 +21,7 @@ impl IdLists {
     /// # Errors
     /// When the column holds no lists of integers.
     pub fn new(path: &Path, table: &DataFrame, column: &'static str) -> Result<Self, CodecError> {
-        let wrong = |error: PolarsError| value_error(path, column, error.to_string());
+        let wrong = |error: PolarsError| CodecError::value(path, column, error.to_string());
         let lists =
             table.column(column).and_then(|column| column.cast(&DataType::List(Box::new(DataType::Int64))));
         let lists = lists.map_err(wrong)?;

@@ -8,7 +8,7 @@ use std::path::Path;
 use polars::prelude::*;
 
 use super::CodecError;
-use super::catalog::{integers, value_error};
+use super::catalog::integers;
 use super::id_lists::IdLists;
 use super::table::{self, ColumnType};
 use super::texts::Texts;
@@ -65,13 +65,13 @@ pub fn read(path: &Path) -> Result<ItemDetails, CodecError> {
 }
 
 fn texts(path: &Path, items: &DataFrame, column: &'static str) -> Result<Texts, CodecError> {
-    let wrong = |error: PolarsError| value_error(path, column, error.to_string());
+    let wrong = |error: PolarsError| CodecError::value(path, column, error.to_string());
     let texts = items.column(column).and_then(|column| column.str()).map_err(wrong)?;
     Ok(Texts::of_rows(texts.iter()))
 }
 
 fn text_lists(path: &Path, items: &DataFrame, column: &'static str) -> Result<Texts, CodecError> {
-    let wrong = |error: PolarsError| value_error(path, column, error.to_string());
+    let wrong = |error: PolarsError| CodecError::value(path, column, error.to_string());
     let lists = items.column(column).and_then(|column| column.list()).map_err(wrong)?.rechunk();
     let offsets = lists.offsets().map_err(wrong)?;
     let ends = offsets.as_slice()[1..].iter().map(|&end| end as usize).collect();

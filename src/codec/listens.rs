@@ -29,20 +29,15 @@ pub fn read(path: &Path, n_users: Option<usize>, n_items: usize) -> Result<Liste
     let last_listens = whole_numbers(path, &events, "last_listen", &dates)?;
     drop(events);
 
-    let value_error = |column: &str, message: String| CodecError::Value {
-        path: path.to_owned(),
-        column: column.to_owned(),
-        message,
-    };
     let sorted = |row: usize| (users[row - 1], items[row - 1]) < (users[row], items[row]);
     if let Some(row) = (1..users.len()).find(|&row| !sorted(row)) {
         let message = format!("rows are not sorted by (user_idx, item_idx), or repeat, at row {row}");
-        return Err(value_error("item_idx", message));
+        return Err(CodecError::value(path, "item_idx", message));
     }
     let n_users = n_users.unwrap_or_else(|| users.last().map_or(0, |&last| last.max(-1) as usize + 1));
     for (column, indices, bound) in [("user_idx", &users, n_users), ("item_idx", &items, n_items)] {
         if let Some(index) = indices.iter().find(|&&index| index < 0 || index as usize >= bound) {
-            return Err(value_error(column, format!("index {index} is not below {bound}")));
+            return Err(CodecError::value(path, column, format!("index {index} is not below {bound}")));
         }
     }
 
@@ -63,16 +58,18 @@ pub(super) fn whole_numbers(
     name: &str,
     kind: &DataType,
 ) -> Result<Vec<i64>, CodecError> {
-    let value_error =
-        |message: String| CodecError::Value { path: path.to_owned(), column: name.to_owned(), message };
     let column = table
         .column(name)
         .and_then(|column| column.strict_cast(kind))
         .and_then(|column| column.cast(&DataType::Int64))
-        .map_err(|error| value_error(error.to_string()))?;
-    let values = column.i64().map_err(|error| value_error(error.to_string()))?;
+        .map_err(|error| CodecError::value(path, name, error.to_string()))?;
+    let values = column.i64().map_err(|error| CodecError::value(path, name, error.to_string()))?;
     if values.null_count() > 0 {
-        return Err(value_error(format!("expected no nulls, found {}", values.null_count())));
+        return Err(CodecError::value(
+            path,
+            name,
+            format!("expected no nulls, found {}", values.null_count()),
+        ));
     }
     Ok(values.into_no_null_iter().collect())
 }

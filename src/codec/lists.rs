@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use thiserror::Error;
 
 use super::CodecError;
-use super::catalog::{check_dense, integers, value_error};
+use super::catalog::{check_dense, integers};
 use super::table::{self, ColumnType};
 use crate::eval::{InvalidLists, Lists};
 
@@ -87,7 +87,7 @@ impl Index {
         let mut pairs: Vec<(i64, u32)> = integers(path, &table, id)?.into_iter().zip(0..).collect();
         pairs.sort_unstable();
         match pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            Some(pair) => Err(value_error(path, id, format!("{} stands there twice", pair[0].0))),
+            Some(pair) => Err(CodecError::value(path, id, format!("{} stands there twice", pair[0].0))),
             None => Ok(Self(pairs)),
         }
     }
@@ -103,7 +103,7 @@ impl Index {
 /// When the file is neither, ids are unknown, or a user's rows are not a ranked list.
 pub fn read(path: &Path, ids: &Ids, deepest: Option<usize>) -> Result<Lists, ListsError> {
     let mut rows = table::scan(path, &[])?;
-    let schema = rows.collect_schema().map_err(|error| value_error(path, "rank", error.to_string()))?;
+    let schema = rows.collect_schema().map_err(|error| CodecError::value(path, "rank", error.to_string()))?;
     let by_ids = !schema.contains("item_idx") && schema.contains("track_id");
     let (user, item) = if by_ids { ("user_id", "track_id") } else { ("user_idx", "item_idx") };
     let columns = [user, item, "rank"].map(|column| (column, ColumnType::Integer));
@@ -116,7 +116,7 @@ pub fn read(path: &Path, ids: &Ids, deepest: Option<usize>) -> Result<Lists, Lis
         .select(columns.map(|(column, _)| col(column)))
         .collect_with_engine(Engine::Streaming)
         .map(|rows| rows.unwrap_single())
-        .map_err(|error| value_error(path, "rank", error.to_string()))?;
+        .map_err(|error| CodecError::value(path, "rank", error.to_string()))?;
     let ranks = indices(path, &rows, "rank")?;
     let (users, items) = if by_ids {
         let look_up = |column, index: &Index, table| {
@@ -137,11 +137,11 @@ pub fn read(path: &Path, ids: &Ids, deepest: Option<usize>) -> Result<Lists, Lis
 
 /// A column of dense indices or ranks.
 fn indices(path: &Path, rows: &DataFrame, column: &'static str) -> Result<Vec<u32>, CodecError> {
-    let wrong = |error: PolarsError| value_error(path, column, error.to_string());
+    let wrong = |error: PolarsError| CodecError::value(path, column, error.to_string());
     let values = rows.column(column).map_err(wrong)?;
     let n_null = values.null_count();
     if n_null > 0 {
-        return Err(value_error(path, column, format!("{n_null} of {} values are null", values.len())));
+        return Err(CodecError::value(path, column, format!("{n_null} of {} values are null", values.len())));
     }
     let values = values.strict_cast(&DataType::UInt32).map_err(wrong)?;
     Ok(values.u32().map_err(wrong)?.into_no_null_iter().collect())

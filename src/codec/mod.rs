@@ -115,6 +115,11 @@ impl CodecError {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
     }
+
+    /// A value that cannot be.
+    pub fn value(path: &Path, column: &str, message: impl Into<String>) -> Self {
+        Self::Value { path: path.to_owned(), column: column.to_owned(), message: message.into() }
+    }
 }
 
 /// The next action after an error of the operating system.

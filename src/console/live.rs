@@ -12,7 +12,7 @@ use super::say::say;
 use super::style::Colors;
 use crate::workflow::event::{Event, Listener};
 use crate::workflow::kind::Progress;
-use crate::workflow::units::seconds;
+use crate::workflow::units::{bytes, seconds};
 
 /// Draws the running steps and scrolls what is finished above them.
 pub struct Live {
@@ -39,9 +39,20 @@ impl Live {
         let _ = self.screen.println(text);
     }
 
+    fn begin(&self, state: &mut State, step: &str, message: String) {
+        let bar = self.screen.add(ProgressBar::new_spinner());
+        bar.set_style(style("{spinner:.cyan} {prefix}  {msg:.dim} {elapsed:.dim}"));
+        bar.set_prefix(format!("{step:width$}", width = state.width));
+        bar.set_message(message);
+        bar.enable_steady_tick(Duration::from_millis(120));
+        if let Some(old) = state.bars.insert(step.to_owned(), bar) {
+            old.finish_and_clear();
+        }
+    }
+
     fn line(&self, event: &Event, width: usize) -> Option<String> {
         match event {
-            Event::StepStarted { .. } => None,
+            Event::StepStarted { .. } | Event::StepFetchBegan { .. } => None,
             Event::StepFinished { step, elapsed, .. } => Some(format!(
                 "{} {step:width$}  {}",
                 self.colors.green("✓"),
@@ -62,22 +73,18 @@ impl Listener for Live {
         state.outcome.hear(event);
         match event {
             Event::RunStarted { steps, .. } => state.width = steps.iter().map(String::len).max().unwrap_or(0),
-            Event::StepStarted { step, reason, .. } => {
-                let bar = self.screen.add(ProgressBar::new_spinner());
-                bar.set_style(style("{spinner:.cyan} {prefix}  {msg:.dim} {elapsed:.dim}"));
-                bar.set_prefix(format!("{step:width$}", width = state.width));
-                bar.set_message(reason.to_string());
-                bar.enable_steady_tick(Duration::from_millis(120));
-                if let Some(old) = state.bars.insert(step.clone(), bar) {
-                    old.finish_and_clear();
-                }
+            Event::StepStarted { step, reason, .. } => self.begin(&mut state, step, reason.to_string()),
+            Event::StepFetchBegan { step, from, bytes: size } => {
+                self.begin(&mut state, step, format!("fetching {} from {from}", bytes(*size)));
             }
             Event::StepProgressed { step, progress } => {
                 if let Some(bar) = state.bars.get(step) {
                     show(bar, progress);
                 }
             }
-            Event::StepFinished { step, .. } | Event::StepFailed { step, .. } => {
+            Event::StepFinished { step, .. }
+            | Event::StepFailed { step, .. }
+            | Event::StepReused { step, .. } => {
                 if let Some(bar) = state.bars.remove(step) {
                     bar.finish_and_clear();
                 }
@@ -98,8 +105,21 @@ impl Listener for Live {
 }
 
 fn show(bar: &ProgressBar, progress: &Progress) {
-    bar.set_message(format!("{}  {}", progress.unit, progress.note));
     bar.set_position(progress.done);
+    if progress.unit == "bytes" {
+        bar.set_message(progress.note.clone());
+        let of = if progress.total.is_some() {
+            "{bar:24.cyan/dim} {binary_bytes}/{binary_total_bytes}"
+        } else {
+            "{binary_bytes}"
+        };
+        if bar.length() != progress.total || progress.total.is_none() {
+            bar.set_style(style(&format!("{{spinner:.cyan}} {{prefix}}  {of}  {{msg}} {{elapsed:.dim}}")));
+            progress.total.into_iter().for_each(|total| bar.set_length(total));
+        }
+        return;
+    }
+    bar.set_message(format!("{}  {}", progress.unit, progress.note));
     match progress.total {
         Some(total) => {
             if bar.length() != Some(total) {

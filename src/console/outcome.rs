@@ -15,6 +15,7 @@ pub struct Outcome {
     rows: Vec<Row>,
     summaries: Vec<String>,
     restored: usize,
+    fetched: usize,
 }
 
 #[derive(Debug)]
@@ -34,11 +35,13 @@ impl Outcome {
         match event {
             Event::StepReused { step, reason, summary, .. } => {
                 self.restored += usize::from(matches!(reason, Reused::Restored { .. }));
+                self.fetched += usize::from(matches!(reason, Reused::Fetched { .. }));
                 self.summaries.extend(summary.clone());
                 let result = match reason {
                     Reused::Unchanged => "unchanged",
                     Reused::CutOff { .. } => "same bytes before it",
                     Reused::Restored { .. } => "from the store",
+                    Reused::Fetched { .. } => "fetched",
                     Reused::AsReleased => "as released",
                 };
                 row(step, result, None, &[]);
@@ -57,7 +60,7 @@ impl Outcome {
     /// The texts of steps, the table of steps, and the closing line.
     pub fn render(&self, tally: &Tally) -> String {
         let all = self.rows.len();
-        if tally.finished + tally.failed + tally.skipped == 0 && !tally.stopped {
+        if tally.finished + tally.failed + tally.skipped + self.fetched == 0 && !tally.stopped {
             return nothing_to_do(&self.summaries, all, self.restored, tally.elapsed);
         }
         let mut text = table(&self.rows) + "\n";

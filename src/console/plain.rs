@@ -6,7 +6,7 @@ use super::outcome::Outcome;
 use super::say::{remark, say};
 use crate::workflow::event::{Event, Listener};
 use crate::workflow::release::Restored;
-use crate::workflow::units::seconds;
+use crate::workflow::units::{bytes, seconds};
 
 /// Prints a line for each event but progress.
 #[derive(Default)]
@@ -46,6 +46,9 @@ pub fn line(event: &Event) -> Option<String> {
         Event::RunFollowed { told } => line(told).map(|line| format!("  | {line}")),
         Event::StepWaited { step } => {
             Some(format!("[{step}] the same is being made already; waiting for it"))
+        }
+        Event::StepFetchBegan { step, from, bytes: size } => {
+            Some(format!("[{step}] fetching {} from {from}", bytes(*size)))
         }
         Event::StepStopped { step } => Some(format!("[{step}] stopped")),
         Event::ArtifactRestored { step, path, was } => {

@@ -8,7 +8,8 @@ use super::columns as c;
 use super::error::DataError;
 use super::events::{Counts, Event};
 use super::raw::{Catalog, Names};
-use super::tracks::{Track, Tracks};
+use super::track::Track;
+use super::tracks::Tracks;
 
 const NO_ITEM: u32 = u32::MAX;
 

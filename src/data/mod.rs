@@ -24,5 +24,6 @@ pub mod synthetic;
 pub mod time_order;
 pub mod titles;
 pub mod top;
+pub mod track;
 pub mod track_groups;
 pub mod tracks;

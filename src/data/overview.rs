@@ -27,7 +27,8 @@ pub struct Overview {
     pub listens_of_item: Vec<u64>,
     /// Rows by the day of their first listen, in days since 1970.
     pub days: BTreeMap<i32, u64>,
-    n_rows: u64,
+    /// Rows that the table has: an index of users is below.
+    pub n_rows: u64,
 }
 
 impl Overview {

@@ -139,11 +139,9 @@ mod tests {
 
     #[test]
     fn a_track_counts_for_all_its_artists_and_for_one_genre() {
-        let overview = Overview {
-            users_of_item: vec![3, 2, 2, 0],
-            listens_of_item: vec![3, 9, 2, 0],
-            ..Overview::default()
-        };
+        let mut overview = Overview::new(0, 4);
+        overview.users_of_item = vec![3, 2, 2, 0];
+        overview.listens_of_item = vec![3, 9, 2, 0];
         let mut items = df!(
             "item_idx" => [0u32, 1, 2, 3], "track_id" => [70i64, 71, 72, 73],
             "name" => [Some("A"), None, Some("Ц"), Some("unheard")],

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::names;
 use super::raw::Names;
 use super::titles::Title;
-use super::tracks::Track;
+use super::track::Track;
 
 /// What was grouped, for the report.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]

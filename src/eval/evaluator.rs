@@ -30,6 +30,7 @@ pub struct Evaluator<'a> {
     relevant_starts: Vec<usize>,
     counts: Counts,
     resamples: Resamples,
+    kept: &'a [Metric],
 }
 
 /// How many of whom took part.
@@ -116,10 +117,23 @@ pub struct Evaluation {
     pub estimates: Vec<Estimate>,
     /// NDCG of every evaluated user, one vector a cut; compared in pairs between models.
     pub ndcg: Vec<Vec<f64>>,
+    /// The same of the metrics that were asked for by [`Evaluator::keeping`].
+    pub users: Vec<UserValues>,
     /// Evaluated users whose list is empty; they count as misses.
     pub users_without_list: usize,
     /// Length of the longest list, as far as lists were read: at most the largest cut.
     pub longest_list: usize,
+}
+
+/// One metric at one cut, user by user.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserValues {
+    /// What was measured.
+    pub metric: Metric,
+    /// The cut.
+    pub k: usize,
+    /// One value an evaluated user.
+    pub values: Vec<f64>,
 }
 
 impl Evaluation {
@@ -192,7 +206,14 @@ impl<'a> Evaluator<'a> {
             relevant_starts,
             counts,
             resamples,
+            kept: &[],
         })
+    }
+
+    /// Itself, keeping what it measures of each user for these metrics, which have one value a user.
+    #[must_use]
+    pub fn keeping(self, kept: &'a [Metric]) -> Self {
+        Self { kept, ..self }
     }
 
     /// The users that every mean is taken over, by their row, in the order of [`Evaluation::ndcg`].
@@ -240,15 +261,18 @@ impl<'a> Evaluator<'a> {
         let mut estimates = self.means(&values, &columns);
         estimates.extend(self.coverage(lists));
         estimates.sort_by_key(|estimate| (estimate.k, estimate.metric));
-        let ndcg = (0..self.protocol.k.len())
-            .map(|cut| {
-                values.iter().skip(columns.of(Metric::Ndcg, cut)).step_by(columns.width).copied().collect()
-            })
-            .collect();
+        let of_users = |metric, cut| -> Vec<f64> {
+            values.iter().skip(columns.of(metric, cut)).step_by(columns.width).copied().collect()
+        };
+        let ndcg = (0..self.protocol.k.len()).map(|cut| of_users(Metric::Ndcg, cut)).collect();
+        let cuts = || self.protocol.k.iter().enumerate();
+        let kept = self.kept.iter().flat_map(|&metric| cuts().map(move |(cut, &k)| (metric, cut, k)));
+        let users = kept.map(|(metric, cut, k)| UserValues { metric, k, values: of_users(metric, cut) });
         let with_list = values.iter().skip(columns.has_list()).step_by(columns.width).sum::<f64>();
         Ok(Evaluation {
             estimates,
             ndcg,
+            users: users.collect(),
             users_without_list: self.users.len() - with_list as usize,
             longest_list: lists.longest(),
         })

@@ -58,6 +58,10 @@ impl Metric {
         Self::Serendipity,
     ];
 
+    /// How well the first items of a list hit: means over all users, so that models can be compared in pairs.
+    pub const ACCURACY: [Self; 6] =
+        [Self::Precision, Self::Recall, Self::HitRate, Self::Ndcg, Self::Map, Self::Mrr];
+
     /// Metrics that are means over users, with one value a user: all but item coverage.
     pub fn per_user() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|&metric| metric != Self::CoverageItems)

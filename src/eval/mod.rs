@@ -21,7 +21,7 @@ pub mod segments;
 pub mod significance;
 pub mod table;
 
-pub use evaluator::{Estimate, EvalError, Evaluation, Evaluator};
+pub use evaluator::{Estimate, EvalError, Evaluation, Evaluator, UserValues};
 pub use lists::{InvalidLists, Lists};
 pub use metric::Metric;
 pub use protocol::{Catalog, ItemsCounted, Protocol, SeenItems, UsersCounted};

@@ -39,8 +39,8 @@ bpr:
         let model = self.fit(&train, |epoch| {
             auc = epoch.train_auc();
             let note = format!("AUC {auc:.4}, {:.1} % passed over", epoch.skipped() * 100.0);
-            ctx.progress(epoch.done as u64, Some(epoch.total as u64), "iterations", note);
-            ctx.curve("train_auc", epoch.done as u64, auc);
+            let measures = vec![("train_auc".into(), auc), ("skipped".into(), epoch.skipped())];
+            ctx.progress_with(epoch.done as u64, Some(epoch.total as u64), "iterations", note, measures);
             if ctx.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         ctx.check_cancelled()?;

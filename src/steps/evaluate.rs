@@ -6,6 +6,7 @@
 //! protocols, so each choice that moves them is a parameter. A log of impressions, where one is given,
 //! adds what users did with the answers of a service, by variant.
 
+pub mod kept;
 pub mod user_values;
 
 use std::path::Path;
@@ -89,7 +90,7 @@ pub struct UnknownBaseline {
 
 impl Step for Evaluate {
     const KIND: &'static str = "evaluate";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const SUMMARY: &'static str = "Measures lists on the test period and compares models with a baseline";
     const EXAMPLE: &'static str = "\
 evaluate:
@@ -137,7 +138,7 @@ evaluate:
             "user_metrics",
             USER_METRICS,
             "parquet",
-            "the NDCG of each user by model and cut; experiments compare variants by it",
+            "accuracy of each user by model and cut; experiments and runs are compared by it",
         )
         .on_request(),
     ];
@@ -164,9 +165,11 @@ evaluate:
         let history = npz::read_matrix(ctx.input("history"))?;
         let catalog = catalog::read(ctx.input("items"))?;
         let ids = Ids::read(ctx.input("users"), ctx.input("items"))?;
-        let evaluator = Evaluator::new(self.protocol(), &test, &history, &catalog)?;
+        let users = ctx.requested_output("user_metrics");
+        let kept = if users.is_some() { &Metric::ACCURACY[..] } else { &[] };
+        let evaluator = Evaluator::new(self.protocol(), &test, &history, &catalog)?.keeping(kept);
         let models = self.measure(ctx, &evaluator, &ids)?;
-        if let Some(path) = ctx.requested_output("user_metrics") {
+        if let Some(path) = users {
             user_values::write(path, ctx.input("users"), &evaluator, &models)?;
         }
         let mut comparison = Comparison::new(&evaluator, models, baseline, self.compare_at());

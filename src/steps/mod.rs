@@ -7,6 +7,7 @@
 mod als;
 mod blend;
 mod bpr;
+mod download;
 mod ease;
 pub mod evaluate;
 mod graph_filter;
@@ -22,6 +23,7 @@ mod shell;
 mod similar;
 mod split;
 mod synthetic;
+mod upload;
 
 use std::path::Path;
 
@@ -48,6 +50,7 @@ use crate::workflow::kind::{Context, Kind, StepError};
 #[rustfmt::skip]
 pub static KINDS: &[Kind] = &[
     Kind::of::<Synthetic>(),
+    Kind::of::<download::Download>(),
     Kind::of::<preprocess::Preprocess>(),
     Kind::of::<split::Split>(),
     Kind::of::<Popularity>(),
@@ -65,6 +68,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<report::Report>(),
     Kind::of::<serve::Serve>(),
     Kind::of::<shell::Shell>(),
+    Kind::of::<upload::Upload>(),
 ];
 
 /// Data types of ports, each written once: an edge between different types is refused.

@@ -299,15 +299,14 @@ impl Rank {
             trees_before = iteration.trees;
             let held_out = iteration.validation_loss.is_some();
             let part = if held_out { format!("fold_{fold}") } else { "final".to_owned() };
-            let losses = [("loss", Some(iteration.loss)), ("validation_loss", iteration.validation_loss)];
-            for (name, loss) in losses.into_iter().filter_map(|(name, loss)| Some((name, loss?))) {
-                ctx.curve(format!("{part}.{name}"), iteration.trees as u64, loss);
-            }
             let note = match iteration.validation_loss {
                 Some(loss) => format!("loss {:.4}, validation {loss:.4}", iteration.loss),
                 None => format!("loss {:.4}", iteration.loss),
             };
-            ctx.progress(iteration.trees as u64, Some(self.iterations as u64), "trees", note);
+            let losses = [("loss", Some(iteration.loss)), ("validation_loss", iteration.validation_loss)];
+            let named = |(name, loss): (&str, Option<f64>)| Some((format!("{part}.{name}").into(), loss?));
+            let measures = losses.into_iter().filter_map(named).collect();
+            ctx.progress_with(iteration.trees as u64, Some(self.iterations as u64), "trees", note, measures);
             if ctx.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let validation_share = self.validation_share;

@@ -19,6 +19,8 @@ pub struct Config {
     pub vars: BTreeMap<String, Json>,
     /// Parameters by step: `als: { factors: 128 }`.
     pub steps: BTreeMap<String, BTreeMap<String, Json>>,
+    /// Where runs are logged: key by key in the place of what the pipeline file says.
+    pub tracking: Option<Json>,
 }
 
 /// The tree of a configuration file, and what is wrong with its shape; wrong parts of it are unknown.

@@ -10,9 +10,11 @@ use super::digest::Digest;
 use super::event::{Reason, Reused};
 use super::files::FilesError;
 use super::fingerprint::{Change, Fingerprint, RunKey};
+use super::outside::OutsideError;
 use super::plan::{Plan, Source};
 use super::probe::ProbeError;
 use super::release::{Release, Released};
+use super::remote::ReadThrough;
 use super::store::{Lookup, Object, StepResult, Store};
 
 /// Which steps run even when their results are in the store.
@@ -63,6 +65,8 @@ pub enum InputsError {
     Files(#[from] FilesError),
     /// A command of `fingerprint:` failed.
     Probe(#[from] ProbeError),
+    /// What a step reads outside of the project cannot be told.
+    Outside(#[from] OutsideError),
 }
 
 /// What decisions are made from.
@@ -76,6 +80,8 @@ pub struct Ground<'a> {
     pub root: &'a Path,
     /// Which steps run in any case.
     pub force: &'a Force,
+    /// Where results are looked for that are not in the store.
+    pub remote: Option<&'a ReadThrough>,
 }
 
 impl Ground<'_> {
@@ -146,6 +152,9 @@ impl Ground<'_> {
         for command in &step.probes {
             // A name that no port has.
             inputs.insert(format!("$ {command}"), self.store.probed(command, self.root, &step.environment)?);
+        }
+        if step.kind.outside {
+            inputs.extend(self.store.outside(step, self.root)?);
         }
         Ok(Some(inputs))
     }

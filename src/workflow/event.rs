@@ -50,6 +50,15 @@ pub enum Event {
         /// The text that it left for the end of a run.
         summary: Option<String>,
     },
+    /// A step's result is in a remote cache; it is being fetched.
+    StepFetchBegan {
+        /// Its name.
+        step: String,
+        /// The address of the cache.
+        from: String,
+        /// How many bytes.
+        bytes: u64,
+    },
     /// A released file had been changed or deleted, and was put back.
     ArtifactRestored {
         /// The step that made it.
@@ -164,6 +173,11 @@ pub enum Reused {
         /// What changed since the release.
         changes: Vec<Change>,
     },
+    /// Another machine made it: it is in a remote cache.
+    Fetched {
+        /// The address of the cache.
+        from: String,
+    },
     /// It lies before the selected steps and was taken as it is.
     AsReleased,
 }
@@ -199,6 +213,13 @@ impl std::fmt::Display for Reason {
     }
 }
 
+impl Reason {
+    /// Whether a result that somebody else made would do.
+    pub fn may_be_fetched(&self) -> bool {
+        !matches!(self, Self::Forced | Self::Service)
+    }
+}
+
 impl Tally {
     /// Whether the run was stopped before it had done its work; a service that was stopped has done it.
     pub fn is_stopped(&self) -> bool {
@@ -230,6 +251,7 @@ impl std::fmt::Display for Reused {
             }
             Self::Restored { changes } if changes.is_empty() => f.write_str("an earlier result fits"),
             Self::Restored { changes } => write!(f, "an earlier result fits: {}", joined(changes)),
+            Self::Fetched { from } => write!(f, "made elsewhere: in {from}"),
             Self::AsReleased => f.write_str("as released"),
         }
     }
@@ -243,6 +265,13 @@ fn joined(changes: &[Change]) -> String {
 pub trait Listener: Send + Sync {
     /// Takes one event.
     fn hear(&self, event: &Event);
+}
+
+/// One that somebody else keeps a hold of.
+impl<L: Listener> Listener for std::sync::Arc<L> {
+    fn hear(&self, event: &Event) {
+        self.as_ref().hear(event);
+    }
 }
 
 /// Several listeners, told in order.
@@ -291,7 +320,8 @@ mod tests {
             .collect();
         let restored = Reused::Restored { changes: vec![Change::Outputs] };
         let cut_off = Reused::CutOff { after: vec!["split".to_owned()] };
-        for reason in [Reused::Unchanged, cut_off, restored, Reused::AsReleased] {
+        let fetched = Reused::Fetched { from: "s3://team/cache".to_owned() };
+        for reason in [Reused::Unchanged, cut_off, restored, fetched, Reused::AsReleased] {
             let summary = Some("a text".to_owned());
             events.push(Event::StepReused {
                 step: step(),
@@ -304,12 +334,15 @@ mod tests {
         for was in [Restored::Missing, Restored::Modified] {
             events.push(Event::ArtifactRestored { step: step(), path: "artifacts/a".into(), was });
         }
-        let progress = Progress { done: 3, total: Some(15), unit: "iterations".into(), note: String::new() };
+        let measures = vec![("loss".into(), 0.25)];
+        let progress =
+            Progress { done: 3, total: Some(15), unit: "iterations".into(), note: String::new(), measures };
         let tally = Tally { finished: 3, elapsed: Duration::from_millis(12_345), ..Tally::default() };
         events.extend([
             Event::RunWaited { run: Some("20261121T070000000Z-1".to_owned()) },
             Event::RunFollowed { told: Box::new(Event::StepSkipped { step: step() }) },
             Event::StepWaited { step: step() },
+            Event::StepFetchBegan { step: step(), from: "s3://team/cache".to_owned(), bytes: 1 << 40 },
             Event::StepStopped { step: step() },
             Event::RunStarted { pipeline: "music".to_owned(), steps: vec![step()] },
             Event::StepProgressed { step: step(), progress },

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use miette::{Diagnostic, LabeledSpan, SourceCode};
 use thiserror::Error;
 
-use super::source::{Source, Sources, Span};
+use super::source::{Source, Sources, Span, masked};
 
 /// Mistakes that are shown; a generated file may have thousands that are all the same.
 const SHOWN: usize = 100;
@@ -44,8 +44,9 @@ impl Fault {
     }
 }
 
-/// A name in a message may be as long as the file.
+/// A name in a message may be as long as the file, and an address may have a secret in it.
 fn cut(text: String) -> String {
+    let text = masked(&text).into_owned();
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

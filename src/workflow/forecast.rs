@@ -1,16 +1,17 @@
 //! What a run would do, and why, back to the root edit; nothing is written.
 
 use std::cell::LazyCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::decide::{Decision, Ground, InputsError, Outputs};
 use super::digest::Digest;
 use super::event::{Reason, Reused};
-use super::fingerprint::Change;
+use super::fingerprint::{Change, RunKey};
 use super::plan::Source;
 use super::release::Release;
+use super::store::StepResult;
 
 /// What a run would do about one step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -32,6 +33,11 @@ pub enum Forecast {
     Maybe {
         /// The steps that decide it.
         after: Vec<String>,
+    },
+    /// That depends on something outside of the project which cannot be asked now.
+    Unknown {
+        /// Why not.
+        why: String,
     },
 }
 
@@ -65,7 +71,14 @@ pub fn forecast(
             forecasts.push(None);
             continue;
         }
-        let forecast = match ground.inputs(position, &made)? {
+        let inputs = match ground.inputs(position, &made) {
+            Err(InputsError::Outside(error)) => {
+                forecasts.push(Some(Forecast::Unknown { why: error.to_string() }));
+                continue;
+            }
+            inputs => inputs?,
+        };
+        let forecast = match inputs {
             Some(inputs) => match ground.decide(position, &inputs, release) {
                 Decision::Unchanged => {
                     made[position] = released.map(|released| released.objects());
@@ -75,13 +88,68 @@ pub fn forecast(
                     made[position] = Some(result.outputs);
                     Forecast::Hit { reason, restores: true }
                 }
-                Decision::Run(_, reason) => Forecast::Run { reason },
+                Decision::Run(key, reason) => match elsewhere(ground, &key, &reason) {
+                    Some((result, reason)) => {
+                        made[position] = Some(result.outputs);
+                        Forecast::Hit { reason, restores: true }
+                    }
+                    None => Forecast::Run { reason },
+                },
             },
             None => beyond_a_run(ground, position, &made, release, |definition| known.contains(&definition)),
         };
         forecasts.push(Some(forecast));
     }
     Ok(forecasts)
+}
+
+/// A result that is in the store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Known {
+    /// Its name there.
+    pub key: RunKey,
+    /// The numbers that the step left.
+    pub metrics: BTreeMap<String, f64>,
+}
+
+/// The results of the selected steps by position, when none of them would run; nothing otherwise.
+///
+/// # Errors
+/// When an input file cannot be read.
+pub fn results(
+    ground: &Ground<'_>,
+    selected: &BTreeSet<usize>,
+    release: &Release,
+) -> Result<Option<BTreeMap<usize, Known>>, InputsError> {
+    let mut made: Vec<Option<Outputs>> = vec![None; ground.plan.steps.len()];
+    let mut known = BTreeMap::new();
+    for &position in selected {
+        let Some(inputs) = ground.inputs(position, &made)? else { return Ok(None) };
+        let result = match ground.decide(position, &inputs, release) {
+            Decision::Unchanged => {
+                let released = release.state.steps.get(&ground.plan.steps[position].name);
+                let Some(released) = released else { return Ok(None) };
+                made[position] = Some(released.objects());
+                Known { key: released.key, metrics: released.metrics.clone() }
+            }
+            Decision::Restore(result, _) => {
+                let key = result.fingerprint.key();
+                made[position] = Some(result.outputs);
+                Known { key, metrics: result.notes.metrics }
+            }
+            Decision::Run(..) => return Ok(None),
+        };
+        known.insert(position, result);
+    }
+    Ok(Some(known))
+}
+
+/// The result of a step that would be fetched from a remote cache.
+fn elsewhere(ground: &Ground<'_>, key: &RunKey, reason: &Reason) -> Option<(StepResult, Reused)> {
+    let remote = ground.remote.filter(|_| reason.may_be_fetched())?;
+    // A run warns of what is wrong with it; the step would run then.
+    let result = remote.record(key).ok()??;
+    Some((result, Reused::Fetched { from: remote.address().to_owned() }))
 }
 
 /// About a step whose inputs are not known yet: it runs for sure when nothing was ever made with its

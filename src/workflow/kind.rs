@@ -16,7 +16,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+use super::digest::Digest;
 use super::lineage::Ancestor;
+
+/// The data type of ports that take or give files of any type.
+pub const ANY: &str = "any file";
 
 /// Why a step failed. Any error with a `help` text converts into it with `?`.
 pub type StepError = Box<dyn Diagnostic + Send + Sync + 'static>;
@@ -47,6 +51,27 @@ pub trait Step: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'stati
     /// are then part of its fingerprint. How long they took is told too and is not, so such a step need not
     /// make the same bytes again.
     const LINEAGE: bool = false;
+    /// Whether addresses (`https://…`) in the place of paths stand for a step of this kind.
+    const BRIDGE: Option<Bridge> = None;
+    /// Whether what the step makes depends on something outside of the project; see [`Step::outside`].
+    const OUTSIDE: bool = false;
+
+    /// What the step reads outside of the project: what it is called, and a digest of the state that it is in.
+    /// Asked of kinds with [`Step::OUTSIDE`], once in each run; it enters the fingerprint as an input does.
+    /// Nothing when this use of the kind does not depend on any.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    fn outside(&self, _world: &Outside<'_>) -> Result<Option<(String, Digest)>, StepError> {
+        Ok(None)
+    }
+
+    /// What [`Serialize`] leaves out of the parameters because it must not be written down: it reaches
+    /// [`Step::run`] by way of [`Context::environment`], and everything else as a digest. The names are such
+    /// that no environment variable has.
+    fn secrets(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
 
     /// Checks rules between parameters that no single range can state.
     ///
@@ -61,6 +86,26 @@ pub trait Step: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'stati
     /// # Errors
     /// Anything that a user must know, with a `help` text that says the next action.
     fn run(&self, ctx: &Context<'_>) -> Result<(), StepError>;
+}
+
+/// Which addresses a kind stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bridge {
+    /// An input that is an address is brought by a step with the parameter `url` and the output `file`.
+    In,
+    /// An output that is an address is also sent there, by a step with the parameter `to`, which is the address
+    /// up to its last part, and the input `files`, which takes many: the last part names the file.
+    Out,
+}
+
+/// Where a step is asked about the world outside of the project.
+pub struct Outside<'a> {
+    /// The project folder.
+    pub root: &'a Path,
+    /// The environment that the step declares, and its secrets.
+    pub environment: &'a BTreeMap<String, String>,
+    /// Whether to give up.
+    pub stop: &'a (dyn Fn() -> bool + Send + Sync),
 }
 
 /// A rule between parameters that is broken.
@@ -209,6 +254,10 @@ pub struct Kind {
     pub service: bool,
     /// [`Step::LINEAGE`].
     pub lineage: bool,
+    /// [`Step::BRIDGE`].
+    pub bridge: Option<Bridge>,
+    /// [`Step::OUTSIDE`].
+    pub outside: bool,
     schema: fn() -> Value,
     decode: fn(Value) -> Result<Box<dyn Runnable>, serde_json::Error>,
 }
@@ -226,6 +275,8 @@ impl Kind {
             open_ports: S::OPEN_PORTS,
             service: S::SERVICE,
             lineage: S::LINEAGE,
+            bridge: S::BRIDGE,
+            outside: S::OUTSIDE,
             schema: || schemars::schema_for!(S).to_value(),
             decode: |value| Ok(Box::new(serde_json::from_value::<S>(value)?)),
         }
@@ -264,6 +315,13 @@ pub trait Runnable: Send + Sync {
     fn check(&self) -> Result<(), ParameterFault>;
     /// Every parameter after defaults, as it enters the fingerprint.
     fn parameters(&self) -> Value;
+    /// See [`Step::secrets`].
+    fn secrets(&self) -> BTreeMap<String, String>;
+    /// See [`Step::outside`].
+    ///
+    /// # Errors
+    /// See [`Step::outside`].
+    fn outside(&self, world: &Outside<'_>) -> Result<Option<(String, Digest)>, StepError>;
     /// See [`Step::run`].
     ///
     /// # Errors
@@ -278,6 +336,14 @@ impl<S: Step> Runnable for S {
 
     fn parameters(&self) -> Value {
         serde_json::to_value(self).expect("parameters are plain data, which always has a JSON form")
+    }
+
+    fn secrets(&self) -> BTreeMap<String, String> {
+        Step::secrets(self)
+    }
+
+    fn outside(&self, world: &Outside<'_>) -> Result<Option<(String, Digest)>, StepError> {
+        Step::outside(self, world)
     }
 
     fn run(&self, ctx: &Context<'_>) -> Result<(), StepError> {
@@ -296,6 +362,9 @@ pub struct Progress {
     pub unit: Cow<'static, str>,
     /// What a person wants to see beside the number: `loss 0.0389`.
     pub note: String,
+    /// What was measured there, by name: `loss` 0.0389.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measures: Vec<(Cow<'static, str>, f64)>,
 }
 
 /// What a step leaves beside its artifacts.
@@ -303,8 +372,8 @@ pub struct Progress {
 pub struct Notes {
     /// Named numbers, for comparison between runs: `ranked.ndcg@10`.
     pub metrics: BTreeMap<String, f64>,
-    /// Numbers that change while a step works, by name: where (iteration, tree) and the number.
-    #[serde(default)]
+    /// What was measured on the way, by name: how much was done, and the value there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub curves: BTreeMap<String, Vec<(u64, f64)>>,
     /// Text for the end of the run, such as a table.
     pub summary: Option<String>,
@@ -332,6 +401,8 @@ pub struct Context<'a> {
     pub(super) environment: BTreeMap<String, String>,
     pub(super) work_dir: PathBuf,
     pub(super) checkpoint: PathBuf,
+    pub(super) lasting: PathBuf,
+    pub(super) outside: Option<Digest>,
     pub(super) root: PathBuf,
     pub(super) log: PathBuf,
     pub(super) lineage: Vec<Ancestor>,
@@ -363,6 +434,8 @@ impl Context<'static> {
             log: work_dir.join("log.jsonl"),
             lineage: Vec::new(),
             checkpoint: work_dir.join("checkpoint"),
+            lasting: work_dir.join("lasting"),
+            outside: None,
             work_dir,
             progress: &|_| (),
             cancelled: &NOT_CANCELLED,
@@ -438,6 +511,17 @@ impl Context<'_> {
         &self.lineage
     }
 
+    /// A folder of the store for what has to outlast the step and whatever becomes of the run; files in it are
+    /// the step's own business.
+    pub fn lasting(&self) -> &Path {
+        &self.lasting
+    }
+
+    /// The state that [`Step::outside`] told when the step was decided on.
+    pub fn outside(&self) -> Option<Digest> {
+        self.outside
+    }
+
     /// The project folder, in which commands run.
     pub fn root(&self) -> &Path {
         &self.root
@@ -450,7 +534,26 @@ impl Context<'_> {
 
     /// Tells how far the step is.
     pub fn progress(&self, done: u64, total: Option<u64>, unit: &'static str, note: impl Into<String>) {
-        (self.progress)(Progress { done, total, unit: unit.into(), note: note.into() });
+        (self.progress)(Progress { done, total, unit: unit.into(), note: note.into(), measures: Vec::new() });
+    }
+
+    /// Tells how far the step is and what it measured there: the next point of the curve of each name, which
+    /// is kept with the result of the step. A value that is no number is not kept.
+    pub fn progress_with(
+        &self,
+        done: u64,
+        total: Option<u64>,
+        unit: &'static str,
+        note: impl Into<String>,
+        mut measures: Vec<(Cow<'static, str>, f64)>,
+    ) {
+        measures.retain(|(_, value)| value.is_finite());
+        self.with_notes(|notes| {
+            for (name, value) in &measures {
+                notes.curves.entry(name.clone().into_owned()).or_default().push((done, *value));
+            }
+        });
+        (self.progress)(Progress { done, total, unit: unit.into(), note: note.into(), measures });
     }
 
     /// Keeps a number with the result of the step.
@@ -462,14 +565,6 @@ impl Context<'_> {
             self.with_notes(|notes| notes.metrics.insert(name, value));
         } else {
             self.warn(format!("the metric `{name}` is {value}: there was nothing to measure it on"));
-        }
-    }
-
-    /// Keeps a number that changes while the step works, such as the loss of each iteration; a value that
-    /// is no number leaves a gap.
-    pub fn curve(&self, name: impl Into<String>, at: u64, value: f64) {
-        if value.is_finite() {
-            self.with_notes(|notes| notes.curves.entry(name.into()).or_default().push((at, value)));
         }
     }
 

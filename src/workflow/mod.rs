@@ -6,7 +6,8 @@
 //! 3. [`decide`]: does a step have to run; [`forecast`]: what would a run do, and why; [`witness`]: that
 //!    nothing has to, at a glance;
 //! 4. [`executor`] does it, [`process`] runs commands, [`event`] tells, [`history`] remembers;
-//! 5. [`experiment`]: many variants of a pipeline as one plan.
+//! 5. [`remote`]: what stores of other machines have made;
+//! 6. [`experiment`]: many variants of a pipeline as one plan.
 
 pub mod accept;
 pub mod config;
@@ -23,11 +24,13 @@ pub mod forecast;
 pub mod history;
 pub mod kind;
 pub mod lineage;
+pub mod outside;
 pub mod parameters;
 pub mod plan;
 pub mod probe;
 pub mod process;
 pub mod release;
+pub mod remote;
 pub mod render;
 pub mod resources;
 pub mod schema;

@@ -4,6 +4,7 @@
 //! ports, parameters, edges, data types, periods (nothing of the test period reaches an input that
 //! trains), two steps writing one path, cycles. What comes out can be run.
 
+mod bridge;
 pub mod kept;
 pub mod merge;
 mod record;
@@ -25,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use super::digest::Digest;
 use super::fault::{Fault, FileError, did_you_mean};
 use super::fingerprint::Definition;
-use super::kind::{Kind, Role, Runnable};
+use super::kind::{Bridge, Kind, Role, Runnable};
 use super::source::Span;
 use super::spec::{Retries, Spec};
 
@@ -37,12 +38,15 @@ pub struct Plan {
     pub name: String,
     /// Where it was read from.
     pub path: PathBuf,
+    /// `tracking:` of the pipeline as JSON text, for whoever logs runs.
+    pub tracking: Option<String>,
     /// The steps, each after everything it depends on; ties in the order of the file.
     pub steps: Vec<PlannedStep>,
     graph: DiGraph<(), ()>,
 }
 
 /// One step of a plan.
+#[derive(Clone)]
 pub struct PlannedStep {
     /// Its name.
     pub name: String,
@@ -151,6 +155,7 @@ impl Plan {
     /// # Errors
     /// Everything that is wrong with it, each mistake at its place.
     pub fn new(spec: &Spec, kinds: &'static [Kind], root: &Path) -> Result<Self, FileError> {
+        let spec = &*bridge::with_bridges(spec, kinds);
         let mut faults = spec.faults.clone();
         let resolve::Resolved { steps, dependencies } = resolve::resolve(spec, kinds, root, &mut faults);
         let graph = graph_between(&dependencies);
@@ -172,7 +177,8 @@ impl Plan {
         }
         let steps = reorder(steps, &order);
         let graph = graph_of(&steps);
-        let mut plan = Self { name: spec.name.clone(), path: spec.path.clone(), steps, graph };
+        let tracking = spec.tracking.as_ref().map(|node| node.to_json().to_string());
+        let mut plan = Self { name: spec.name.clone(), path: spec.path.clone(), tracking, steps, graph };
         for position in 0..plan.steps.len() {
             plan.steps[position].definition = plan.definition(position).digest();
         }
@@ -239,6 +245,29 @@ impl Plan {
             selected.retain(|step| covered.contains(step));
         }
         Ok(selected)
+    }
+
+    /// Takes the files that steps of kinds with [`Bridge::In`] have left, or that somebody has put there, as they
+    /// are: those steps leave the selection.
+    pub fn take_local_copies(&mut self, selected: &mut BTreeSet<usize>, root: &Path) {
+        let brings: Vec<bool> = self.steps.iter().map(|step| step.kind.bridge == Some(Bridge::In)).collect();
+        selected.retain(|&position| !brings[position]);
+        let is_there = |step: usize, port: &str| {
+            let path = output_path(&self.steps[step], port).filter(|_| brings[step])?;
+            root.join(path).is_file().then(|| path.to_owned())
+        };
+        let copies: Vec<(usize, usize, PathBuf)> = (0..self.steps.len())
+            .flat_map(|reader| {
+                self.steps[reader].inputs.iter().enumerate().filter_map(move |(index, input)| {
+                    let Source::Step { step, port } = &input.source else { return None };
+                    Some((reader, index, *step, port))
+                })
+            })
+            .filter_map(|(reader, index, step, port)| Some((reader, index, is_there(step, port)?)))
+            .collect();
+        for (reader, index, path) in copies {
+            self.steps[reader].inputs[index].source = Source::File(path);
+        }
     }
 
     /// Checks that the files exist which the selected steps read and no step writes.

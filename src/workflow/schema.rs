@@ -40,6 +40,19 @@ pub fn pipeline(kinds: &[Kind]) -> Json {
     schema
 }
 
+/// The schema with what may stand under one more key, beside `true` and `false`.
+pub fn with_section(mut schema: Json, key: &str, mut section: Json) -> Json {
+    tidy(&mut section);
+    for own in ["$schema", "title"] {
+        section.as_object_mut().and_then(|object| object.remove(own));
+    }
+    allow_templates(&mut section);
+    let place = &mut schema["properties"][key];
+    let about = place["description"].clone();
+    *place = json!({ "anyOf": [section, { "type": "boolean" }, { "$ref": "#/$defs/template" }], "description": about });
+    schema
+}
+
 /// The schema of the parameters of a kind.
 pub fn parameters(kind: &Kind) -> Json {
     let mut schema = kind.schema();

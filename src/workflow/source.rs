@@ -1,6 +1,7 @@
 //! The texts that a plan is made from, and places in them: pipeline files, configuration files and
 //! arguments of the command line, so that each mistake is shown where it was made.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -37,6 +38,8 @@ pub struct Sources {
 pub struct Source {
     name: String,
     text: String,
+    /// The text as it is shown, where that is another one.
+    shown: OnceLock<Option<String>>,
     lines: OnceLock<Vec<usize>>,
 }
 
@@ -68,7 +71,9 @@ impl Sources {
     /// Adds a text; the first one is the pipeline file.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> SourceId {
         let id = u32::try_from(self.sources.len()).unwrap_or(u32::MAX);
-        self.sources.push(Arc::new(Source { name: name.into(), text: text.into(), lines: OnceLock::new() }));
+        let (name, text) = (name.into(), text.into());
+        let source = Source { name, text, shown: OnceLock::new(), lines: OnceLock::new() };
+        self.sources.push(Arc::new(source));
         SourceId(id)
     }
 
@@ -107,6 +112,15 @@ impl Source {
         &self.text
     }
 
+    /// The text without what may be secret in it, every byte in its place.
+    fn shown(&self) -> &str {
+        let masked = || match masked(&self.text) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(text) => Some(text),
+        };
+        self.shown.get_or_init(masked).as_deref().unwrap_or(&self.text)
+    }
+
     fn lines(&self) -> &[usize] {
         self.lines.get_or_init(|| {
             let breaks = self.text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n');
@@ -133,6 +147,38 @@ impl Source {
         }
         byte
     }
+}
+
+/// A text in which the query and the login of every URL are stars, for they may be secret: presigned URLs carry a
+/// signature there. Every byte keeps its place.
+pub fn masked(text: &str) -> Cow<'_, str> {
+    let mut stars: Vec<Range<usize>> = Vec::new();
+    for (at, _) in text.match_indices("://") {
+        let start = at + 3;
+        let ends = |c: char| c.is_whitespace() || "\"'`<>".contains(c);
+        let end = text[start..].find(ends).map_or(text.len(), |end| start + end);
+        let url = &text[start..end];
+        let path = url.split('?').next().unwrap_or(url);
+        let host = path.split('/').next().unwrap_or(path);
+        stars.extend(host.rfind('@').map(|login| start..start + login));
+        if path.len() < url.len() {
+            stars.push(start + path.len() + 1..end);
+        }
+    }
+    if stars.iter().all(Range::is_empty) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    let mut from = 0;
+    for star in stars.into_iter().filter(|star| !star.is_empty()) {
+        // A URL in the query of another one has its stars already.
+        let start = star.start.max(from);
+        shown.push_str(&text[from..start]);
+        shown.extend(std::iter::repeat_n('*', star.end.saturating_sub(start)));
+        from = star.end.max(from);
+    }
+    shown.push_str(&text[from..]);
+    Cow::Owned(shown)
 }
 
 /// Lines are found by an index and cut when they are long: a file of megabytes in one line must not
@@ -163,7 +209,7 @@ impl SourceCode for Source {
         let column = self.text[self.line(line).start..from].chars().count();
         Ok(Box::new(MietteSpanContents::new_named(
             self.name.clone(),
-            &self.text.as_bytes()[from..to.max(from)],
+            &self.shown().as_bytes()[from..to.max(from)],
             (from, to.max(from) - from).into(),
             line,
             column,
@@ -182,6 +228,19 @@ mod tests {
         let id = sources.add("a.yaml", "x: 1\ny: 2\n");
         assert_eq!(sources.describe(&Span::new(id, 5..6)), "a.yaml:2");
         assert_eq!(sources.describe(&Span::new(id, 4..4)), "a.yaml:1");
+    }
+
+    #[test]
+    fn what_may_be_secret_in_a_url_is_not_shown() {
+        for (text, shown) in [
+            ("x: https://h/a?k=v # c", "x: https://h/a?*** # c"),
+            ("'https://u:p@h/a'", "'https://***@h/a'"),
+            ("a?b=c: s3://b/k", "a?b=c: s3://b/k"),
+            ("https://h?u=https://i?v=1 https://j?é", "https://h?*************** https://j?**"),
+        ] {
+            assert_eq!(masked(text), shown);
+            assert_eq!(masked(text).len(), text.len());
+        }
     }
 
     #[test]

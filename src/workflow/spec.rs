@@ -44,6 +44,10 @@ pub struct Spec {
     pub off: Vec<OffStep>,
     /// The pipeline file.
     pub path: PathBuf,
+    /// The variables and their values as they are written, changes included.
+    pub variables: BTreeMap<String, serde_json::Value>,
+    /// `tracking:` of all files as one, rendered; whoever logs runs knows what may stand there.
+    pub tracking: Option<Node>,
     /// Every text that it was made from, for underlining.
     pub sources: Sources,
     /// Every file that was read: the pipeline, its includes, the configurations.
@@ -231,6 +235,13 @@ impl Spec {
         let Some(files) = loaded else { return Err(FileError::new(&sources, faults).into()) };
         let name = load::name_of(&files, path, &mut faults);
         let scope = load::variables(&files, &changes.vars, &scope, &mut faults);
+        let declared = files.iter().filter_map(|file| file.root.given("vars")).flat_map(Node::entries);
+        let mut variables: BTreeMap<String, serde_json::Value> =
+            declared.map(|entry| (entry.key.clone(), entry.node.to_json())).collect();
+        for change in &changes.vars {
+            variables.entry(change.name.clone()).and_modify(|value| *value = change.value.to_json());
+        }
+        let tracking = load::tracking(&files, &changes.tracking, &scope, &mut faults);
         let drafts = expand::expand(&files, &scope, &sources, &mut faults);
         overrides::check_names(&changes, &drafts, &mut faults);
         let known = connect::Known::new(&drafts);
@@ -240,7 +251,18 @@ impl Spec {
         let files =
             files.into_iter().map(|file| file.path).chain(overrides.configs.iter().cloned()).collect();
         let environment_read = scope.environment_read();
-        Ok(Self { name, steps, off, path: path.to_owned(), sources, files, environment_read, faults })
+        Ok(Self {
+            name,
+            steps,
+            off,
+            path: path.to_owned(),
+            variables,
+            tracking,
+            sources,
+            files,
+            environment_read,
+            faults,
+        })
     }
 
     /// These faults as an error with the texts that they are in.

@@ -20,7 +20,7 @@ use super::yaml::{Node, Value};
 use environment::Environment;
 use template::Engine;
 
-pub use environment::EVERY_NAME;
+pub use environment::{EVERY_NAME, of_process as environment_of_process};
 pub use table::Table;
 pub use variables::Variable;
 

@@ -45,21 +45,22 @@ steps:
       items: preprocess.items
       users: preprocess.users
       lists: { als: als.candidates }
+    outputs: { user_metrics: artifacts/evaluate/user_metrics.parquet }
 ";
 
-const EXPERIMENT: &str = "\
+pub const EXPERIMENT: &str = "\
 pipeline: pipelines/music.yaml
 space: { grid: { vars.factors: [2, 4, 8] } }
 objective: { maximize: validate.als.ndcg@10 }
 ";
 
-fn project(experiment: &str) -> Project {
+pub fn project(experiment: &str) -> Project {
     let project = Project::with(PIPELINE);
     project.write("configs/experiments/size.yaml", experiment);
     project
 }
 
-fn record(project: &Project) -> Value {
+pub fn record(project: &Project) -> Value {
     let call = project.call(&["exp", "show", "size", "--format", "json"]);
     assert_eq!(call.code, 0, "{}", call.stderr);
     serde_json::from_str(&call.stdout).unwrap()
@@ -96,24 +97,31 @@ fn what_variants_share_runs_once_and_the_best_comes_first() {
     assert!(variants.iter().all(|variant| variant["seconds"].as_f64().unwrap() > 0.0));
     let csv = project.call(&["exp", "show", "size", "--format", "csv"]).stdout;
     let lines: Vec<&str> = csv.lines().collect();
-    assert_eq!(lines[0], "state,vars.factors,validate.als.ndcg@10,difference,p,seconds,peak_memory_bytes");
+    assert_eq!(
+        lines[0],
+        "state,variant,vars.factors,validate.als.ndcg@10,validate.als.ndcg@10 low,validate.als.ndcg@10 high,\
+         difference,difference low,difference high,p,seconds,peak_memory_bytes"
+    );
     for variant in variants.iter().filter(|variant| variant["name"] != best) {
-        let versus = &variant["against_best"];
+        let [low, high] =
+            [0, 1].map(|end| variant["intervals"]["validate.als.ndcg@10"][end].as_f64().unwrap());
+        assert!(low < value(variant) && value(variant) < high, "{variant}");
+        let versus = &variant["against"];
         let difference = value(variant) - value(variants.iter().find(|v| v["name"] == best).unwrap());
         assert!((versus["difference"].as_f64().unwrap() - difference).abs() < 1e-9, "{versus}");
         assert!((0.0..=1.0).contains(&versus["p_value"].as_f64().unwrap()), "{versus}");
         assert!(versus["users"].as_u64().unwrap() > 20, "{versus}");
     }
-    assert!(
-        lines.len() == 4 && lines[1].starts_with(&format!("★,{},", best.trim_start_matches("factors="))),
-        "{csv}"
-    );
+    assert!(lines.len() == 4 && lines[1].starts_with(&format!("done,{best},")), "{csv}");
     assert!(project.call(&["exp", "list"]).stdout.contains(best));
 
     let promoted = project.call(&["exp", "promote", "size"]);
     assert_eq!(promoted.code, 0, "{}", promoted.stderr);
     assert_eq!(promoted.ran(), ["evaluate"], "the rest is in the store");
+    promoted.says(&format!("promoted {best} of `size`")).says("its artifacts are released");
     let config = project.read("configs/size_best.yaml");
+    let again = project.run(&["--config", "configs/size_best.yaml"]);
+    assert_eq!(again.ran(), [""; 0], "what was promoted is what the file says");
     assert!(config.contains(&format!("vars:\n  {}\n", best.replace('=', ": "))), "{config}");
     assert!(project.path("artifacts/als/model.npz").is_file());
     project.write("configs/mine.yaml", "vars: {}\n");
@@ -147,17 +155,27 @@ fn a_variant_that_fails_is_shown_and_the_others_go_on() {
     let failed = project.call(&["exp", "run", "configs/experiments/size.yaml", "--var", "fail_at=4"]);
     assert_eq!(failed.code, 1, "{}", failed.stderr);
     let record = record(&project);
-    let ended: Vec<&str> =
-        record["variants"].as_array().unwrap().iter().map(|v| v["ended"].as_str().unwrap()).collect();
-    assert_eq!(ended, ["done", "failed", "done"]);
+    let variants = record["variants"].as_array().unwrap();
+    let ended: Vec<(&str, &str)> =
+        variants.iter().map(|v| (v["name"].as_str().unwrap(), v["ended"].as_str().unwrap())).collect();
+    assert_eq!(ended[2], ("factors=4", "failed"), "{ended:?}");
+    assert!(ended[..2].iter().all(|(_, ended)| *ended == "done"), "{ended:?}");
+    assert!(variants[2]["error"].as_str().unwrap().starts_with("`gate`: the command ended with exit code 1"));
     assert!(failed.stdout.contains("factors=4 failed: `gate`"), "{}", failed.stdout);
     assert!(failed.stdout.contains("★ best by"), "{}", failed.stdout);
+    // The next run tries it again, and nothing else.
+    let again = project.call(&["exp", "run", "configs/experiments/size.yaml", "--var", "fail_at=5"]);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    assert!(!again.ran().iter().any(|step| step.starts_with("synthetic")), "{:?}", again.ran());
+    project.call(&["exp", "promote", "size", "factors=4", "--no-run"]);
 }
 
 #[test]
 fn what_is_wrong_is_told_before_anything_runs() {
     for (from, to, words) in [
+        ("vars.factors", "vars.factor", "the pipeline has no variable `factor`"),
         ("vars.factors", "vars.factor", "did you mean `factors`"),
+        ("vars.factors", "als.factor", "the step `als` has no parameter `factor`"),
         ("vars.factors", "als.factor", "did you mean `factors`"),
         ("vars.factors", "alz.factors", "did you mean `als`"),
         ("validate.als", "validat.als", "did you mean `validate`"),

@@ -7,8 +7,8 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use recsys::cli::of_pipelines;
 use recsys::steps::KINDS;
-use recsys::workflow::schema::pipeline;
 use recsys::workflow::yaml::Node;
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ fn mistakes(instances: &[Value]) -> Option<Vec<Vec<String>>> {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| panic!("{}: {error}", python.display()));
-    let given = json!({ "schema": pipeline(KINDS), "instances": instances }).to_string();
+    let given = json!({ "schema": of_pipelines(), "instances": instances }).to_string();
     child.stdin.take().unwrap().write_all(given.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "the validator does not take the schema");
@@ -58,7 +58,7 @@ fn expect(fits: bool, cases: &[(String, Value)]) {
 
 #[test]
 fn it_is_a_schema_and_the_command_prints_it() {
-    let schema = pipeline(KINDS);
+    let schema = of_pipelines();
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     let printed = Project::new().call(&["schema"]);
     assert_eq!((printed.code, serde_json::from_str::<Value>(&printed.stdout).unwrap()), (0, schema));
@@ -88,6 +88,7 @@ fn a_file_that_uses_the_whole_language_fits() {
 name: all.of-it_1
 include: [common.yaml]
 vars: { raw: data, sizes: [32, 64], nested: { a: 1 }, from: '{{ env.X }}' }
+tracking: { when: '{{ vars.on }}', mlflow: 'http://h:5000', experiment: x, steps: false, artifacts: [png], wait: 2s }
 steps:
   plain: { run: echo hello }
   spelled: { uses: shell, with: { command: echo } }
@@ -113,6 +114,9 @@ steps:
 fn broken_files_do_not_fit() {
     let broken = [
         "steps: [a]",
+        "tracking: { mlfow: x }\nsteps: { a: { run: x } }",
+        "tracking: { wait: 3 }\nsteps: { a: { run: x } }",
+        "tracking: [http://h]\nsteps: { a: { run: x } }",
         "steps: { a: { rum: x } }",
         "stepz: {}",
         "name: ../x\nsteps: { a: { run: x } }",
@@ -178,7 +182,7 @@ fn parameters_of_every_kind_are_checked_and_may_be_templates() {
 
 #[test]
 fn every_key_says_what_it_is() {
-    let schema = pipeline(KINDS);
+    let schema = of_pipelines();
     for place in [
         "/properties",
         "/$defs/StepFile/properties",

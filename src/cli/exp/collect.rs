@@ -1,7 +1,7 @@
 //! Listens to the run of an experiment: what each step left and took.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use crate::workflow::digest::Digest;
 use crate::workflow::event::{Event, Listener};
@@ -30,7 +30,7 @@ impl Collector {
     }
 }
 
-impl Listener for Arc<Collector> {
+impl Listener for Collector {
     fn hear(&self, event: &Event) {
         let mut facts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match event {

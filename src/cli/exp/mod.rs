@@ -1,9 +1,22 @@
 //! `recsys exp`: many variants of a pipeline, and which of them is best.
 
+mod against;
+mod choice;
 mod collect;
+mod dry_run;
+mod fields;
+mod find;
+mod ladder;
+mod notes;
+mod planner;
 mod promote;
+mod recorded;
 mod run;
 mod show;
+mod table;
+mod tracked;
+mod verdict;
+mod view;
 
 use std::path::Path;
 
@@ -26,6 +39,8 @@ enum ExpCommand {
     List(show::ListArgs),
     /// Show the last results of an experiment, the best variant first
     Show(show::ShowArgs),
+    /// Compare variants of several experiments
+    Compare(show::CompareArgs),
     /// Write the values of the best variant into a configuration file, and release its artifacts
     Promote(promote::PromoteArgs),
 }
@@ -42,6 +57,7 @@ pub fn exp(args: &ExpArgs, root: &Path) -> Result<(), CommandError> {
             Ok(())
         }
         ExpCommand::Show(args) => show::show(args, root),
+        ExpCommand::Compare(args) => show::compare(args, root),
         ExpCommand::Promote(args) => promote::promote(args, root),
     }
 }

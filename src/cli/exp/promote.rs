@@ -6,20 +6,25 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use miette::Diagnostic;
+use serde_json::Value as Json;
 use thiserror::Error;
 
-use super::show;
+use super::find;
+use crate::cli::workspace::store;
 use crate::cli::{CommandError, run};
 use crate::console::remark;
-use crate::workflow::experiment::file::as_yaml;
-use crate::workflow::experiment::{ExperimentRecord, VariantRecord};
+use crate::workflow::experiment::file::{as_yaml, from_yaml};
+use crate::workflow::experiment::{Ended, ExperimentRecord, VariantRecord};
 use crate::workflow::fault::did_you_mean;
 use crate::workflow::files;
+use crate::workflow::release::Release;
+use crate::workflow::spec::{Overrides, Spec};
+use crate::workflow::values::Scope;
 
 /// Write the values of the best variant into a configuration file, and release its artifacts.
 ///
-/// The pipeline is run with these values; its results are in the store, so that little or nothing has to
-/// run.
+/// The pipeline is run with these values, and those that `exp run` was given by `--config`, `--var` and `--set`; its
+/// results are in the store, so that little or nothing has to run. The file is written when that has gone well.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -61,16 +66,17 @@ enum PromoteError {
     #[diagnostic(help("name another file after `--output`, or say `--force`"))]
     Foreign { path: PathBuf },
     #[error("the pipeline cannot be run: {0}")]
-    #[diagnostic(help("the file is written; mend the environment variable, then `recsys run`"))]
+    #[diagnostic(help("nothing was written; mend the environment variable"))]
     Environment(clap::Error),
 }
 
-/// Writes the file, and runs the pipeline with it.
+/// Runs the pipeline with the values of the variant, then writes the file: when it is there, what it says is
+/// released.
 ///
 /// # Errors
 /// When there is no such variant, the file is somebody else's, or the run fails.
 pub fn promote(args: &PromoteArgs, root: &Path) -> Result<(), CommandError> {
-    let record = show::find(&args.experiment, root)?;
+    let record = find::experiment(&args.experiment, root)?;
     let variant = chosen(&record, args.variant.as_deref()).map_err(CommandError::usage)?;
     let path = args.output.clone().unwrap_or_else(|| format!("configs/{}_best.yaml", record.name).into());
     let full = root.join(&path);
@@ -78,25 +84,71 @@ pub fn promote(args: &PromoteArgs, root: &Path) -> Result<(), CommandError> {
     if full.exists() && !is_ours && !args.force {
         return Err(CommandError::usage(PromoteError::Foreign { path }));
     }
-    if let Some(folder) = full.parent() {
-        let made = std::fs::create_dir_all(folder);
-        made.map_err(files::FilesError::new("create", folder)).map_err(CommandError::failed)?;
+    let waiting = record.variants.iter().filter(|variant| variant.ended == Ended::NotRun).count();
+    if waiting > 0 {
+        remark(&format!(
+            "{waiting} variants of `{}` did not get their turn: this is the best so far",
+            record.name
+        ));
+    }
+    let configs: Vec<PathBuf> = record.configs.iter().chain(&record.changes.configs).cloned().collect();
+    if !args.no_run {
+        let changes = overrides(&record, variant, configs.clone());
+        let run = run::RunArgs::with_overrides(&record.pipeline, &changes)
+            .map_err(|error| CommandError::usage(PromoteError::Environment(error)))?;
+        if let Err(error) = run::run(&run, root) {
+            remark(&format!("not promoted: `{}` is as it was", path.display()));
+            return Err(error);
+        }
+        warn_of_changes(&record, variant, &changes, root);
     }
     files::write_durably(&full, configuration(&record, variant).as_bytes()).map_err(CommandError::failed)?;
-    let mut configs = record.configs.clone();
-    configs.push(path.clone());
-    let flags: String = configs.iter().map(|config| format!(" --config {}", config.display())).collect();
+    let flags: String =
+        configs.iter().chain([&path]).map(|config| format!(" --config {}", config.display())).collect();
+    let value = record.objective.value(&variant.metrics);
+    let value = value.map_or_else(String::new, |value| format!(" ({} {value:.4})", record.objective.metric));
+    let released = if args.no_run { "nothing was released" } else { "its artifacts are released" };
     remark(&format!(
-        "`{}` has the values of {}: recsys run {}{flags}",
-        path.display(),
+        "promoted {} of `{}`{value}: its values are in `{}`, {released}\nagain: recsys run {}{flags}",
         variant.name,
+        record.name,
+        path.display(),
         record.pipeline.display()
     ));
-    if args.no_run {
-        return Ok(());
+    Ok(())
+}
+
+/// What makes the pipeline that of a variant.
+fn overrides(record: &ExperimentRecord, variant: &VariantRecord, configs: Vec<PathBuf>) -> Overrides {
+    let mut overrides = Overrides { configs, ..Overrides::default() };
+    for (path, value) in record.set.iter().chain(&variant.values) {
+        match path.strip_prefix("vars.") {
+            Some(name) => overrides.vars.push(format!("{name}={}", as_yaml(value))),
+            None => overrides.set.push(format!("{path}={}", as_yaml(value))),
+        }
     }
-    let args = run::RunArgs::with_configs(&record.pipeline, &configs);
-    run::run(&args.map_err(|error| CommandError::usage(PromoteError::Environment(error)))?, root)
+    overrides.vars.extend(record.changes.vars.iter().cloned());
+    overrides.set.extend(record.changes.set.iter().cloned());
+    overrides
+}
+
+/// Says when what was released now is not what the experiment measured.
+fn warn_of_changes(record: &ExperimentRecord, variant: &VariantRecord, changes: &Overrides, root: &Path) {
+    let Ok(spec) = Spec::read(&record.pipeline, Scope::from_environment(root), changes) else { return };
+    let released = Release::open(root, &store(root), &spec.name).state.steps;
+    let changed = variant
+        .results
+        .iter()
+        .filter(|(step, key)| released.get(step.as_str()).is_some_and(|released| released.key != **key));
+    let changed: Vec<String> = changed.take(4).map(|(step, _)| format!("`{step}`")).collect();
+    if !changed.is_empty() {
+        remark(&format!(
+            "warning: {} made something else than in the experiment: the pipeline or its data changed since; \
+             `recsys exp run {}` says whether the same variant is still the best",
+            changed.join(", "),
+            record.path.display()
+        ));
+    }
 }
 
 fn chosen<'a>(record: &'a ExperimentRecord, name: Option<&str>) -> Result<&'a VariantRecord, PromoteError> {
@@ -110,6 +162,17 @@ fn chosen<'a>(record: &'a ExperimentRecord, name: Option<&str>) -> Result<&'a Va
     })
 }
 
+/// Every value that makes the pipeline that of a variant; what comes later wins, the command line last.
+fn values(record: &ExperimentRecord, variant: &VariantRecord) -> BTreeMap<String, Json> {
+    let own = record.set.iter().chain(&variant.values).map(|(path, value)| (path.clone(), value.clone()));
+    let of_line = |texts: &[String], prefix: &str| -> Vec<(String, Json)> {
+        let pairs = texts.iter().filter_map(|text| text.split_once('='));
+        pairs.map(|(name, value)| (format!("{prefix}{name}"), from_yaml(value))).collect()
+    };
+    let changes = &record.changes;
+    own.chain(of_line(&changes.vars, "vars.")).chain(of_line(&changes.set, "")).collect()
+}
+
 /// The values of a variant as a configuration file, and what speaks for it.
 fn configuration(record: &ExperimentRecord, variant: &VariantRecord) -> String {
     let mut text = format!("{MARK} from the variant {} of `{}`", variant.name, record.path.display());
@@ -118,12 +181,14 @@ fn configuration(record: &ExperimentRecord, variant: &VariantRecord) -> String {
     }
     text.push('\n');
     let mut variables = Vec::new();
-    let mut steps: BTreeMap<&str, Vec<(&str, String)>> = BTreeMap::new();
-    for (path, value) in record.set.iter().chain(&variant.values) {
+    let mut steps: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for (path, value) in &values(record, variant) {
         let value = as_yaml(value);
         match path.split_once('.') {
-            Some(("vars", name)) => variables.push((name, value)),
-            Some((step, parameter)) => steps.entry(step).or_default().push((parameter, value)),
+            Some(("vars", name)) => variables.push((name.to_owned(), value)),
+            Some((step, parameter)) => {
+                steps.entry(step.to_owned()).or_default().push((parameter.to_owned(), value));
+            }
             None => {}
         }
     }

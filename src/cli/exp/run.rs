@@ -1,59 +1,65 @@
-//! `recsys exp run`: every variant of an experiment, as one plan.
+//! `recsys exp run`: every variant of an experiment, as one plan, rung by rung.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
-use miette::Diagnostic;
-use thiserror::Error;
 
+use super::choice::Choice;
 use super::collect::{Collector, StepFacts, WithoutTexts};
-use super::show::{self, Format};
+use super::ladder::Ladder;
+use super::planner::Planner;
+use super::recorded::{self, Facts};
+use super::tracked::Tracked;
+use super::view::View;
+use super::{dry_run, verdict};
 use crate::cli::session::{self, Stop};
+use crate::cli::sheet::Format;
 use crate::cli::workspace::store;
-use crate::cli::{CommandError, forecasts};
-use crate::console::{self, LogFormat, say};
-use crate::steps::KINDS;
-use crate::steps::evaluate::user_values::{self, Paired};
+use crate::cli::{CommandError, project};
+use crate::console::{self, LogFormat, remark, say};
 use crate::workflow::decide::{Force, Ground};
-use crate::workflow::event::Listener;
+use crate::workflow::event::{Listener, Tally};
 use crate::workflow::executor::{self, Options, World};
-use crate::workflow::experiment::{
-    AgainstBest, Ended, Experiment, ExperimentRecord, MetricName, VariantRecord,
-};
-use crate::workflow::fault::did_you_mean;
-use crate::workflow::fingerprint::RunKey;
-use crate::workflow::forecast::{Forecast, forecast};
-use crate::workflow::history::{RunRecord, now};
-use crate::workflow::plan::Plan;
-use crate::workflow::plan::merge::Merged;
+use crate::workflow::experiment::space::shown;
+use crate::workflow::experiment::{Experiment, ExperimentRecord};
+use crate::workflow::forecast;
+use crate::workflow::history::RunRecord;
 use crate::workflow::release::Release;
-use crate::workflow::spec::{Overrides, Spec, SpecError};
+use crate::workflow::spec::Overrides;
 use crate::workflow::store::Store;
-use crate::workflow::values::Scope;
 
 /// Run the variants of an experiment as one plan.
 ///
 /// Steps that would make the same are one step: preprocessing and split happen once for a hundred variants,
 /// and what any run has made before is taken from the store. A variant that fails does not stop the others; an
-/// experiment that was interrupted continues where it stopped.
+/// experiment that was interrupted continues where it stopped. With `successive_halving` in its space every variant
+/// gets a little of a resource, those that do best get more, rung by rung.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   recsys exp run configs/experiments/als.yaml
   recsys exp run configs/experiments/als.yaml --dry-run     how many steps, how many of them are shared
-  recsys exp run configs/experiments/als.yaml --var raw=data/raw")]
+  recsys exp run configs/experiments/als.yaml --var raw=data/raw
+
+What `--config`, `--var` and `--set` change holds for every variant; it is remembered, and `recsys exp
+promote` applies it as well.")]
 pub struct RunArgs {
     /// The experiment file
     experiment: PathBuf,
 
+    /// Take values for every variant from a file: `vars:` and, under `steps:`, parameters by step
+    #[arg(long = "config", value_name = "FILE")]
+    configs: Vec<PathBuf>,
+
     /// Change a variable of the pipeline in every variant
-    #[arg(long = "var", value_name = "NAME=VALUE")]
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = project::name_and_value)]
     vars: Vec<String>,
 
     /// Change a parameter of a step in every variant
-    #[arg(long = "set", value_name = "STEP.PARAMETER=VALUE")]
+    #[arg(long = "set", value_name = "STEP.PARAMETER=VALUE", value_parser = project::step_parameter_and_value)]
     set: Vec<String>,
 
     /// Say what would run; do nothing
@@ -77,255 +83,221 @@ pub struct RunArgs {
     log_format: LogFormat,
 }
 
-#[derive(Debug, Error, Diagnostic)]
-#[error("the variant `{variant}` cannot be planned")]
-struct BadVariant {
-    variant: String,
-    #[related]
-    causes: Vec<SpecError>,
-}
-
-#[derive(Debug, Error, Diagnostic)]
-#[error("no step of the experiment left the metric `{metric}`")]
-#[diagnostic(help("{help}"))]
-struct NoSuchMetric {
-    metric: String,
-    help: String,
-}
-
 /// Runs the experiment, keeps what came out and shows it.
 ///
 /// # Errors
 /// When the file or a variant is wrong, a step fails, or the run is stopped.
 pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
-    let wrong = |error: SpecError| CommandError::usage(error);
-    let experiment = Experiment::read(&args.experiment).map_err(wrong)?;
-    let more = Overrides { configs: Vec::new(), vars: args.vars.clone(), set: args.set.clone() };
-    let merged = merged(&experiment, &more, root)?;
+    let experiment = Experiment::read(&args.experiment).map_err(CommandError::usage)?;
+    let more = Overrides { configs: args.configs.clone(), vars: args.vars.clone(), set: args.set.clone() };
+    let planner = Planner { experiment: &experiment, more: &more, root };
+    let variables = planner.check_names()?;
+    let mut ladder = Ladder::new(planner)?;
     let store = store(root);
-    let selected: BTreeSet<usize> = (0..merged.plan.steps.len()).collect();
+    tell_of_equal(&experiment, &ladder);
     if args.dry_run {
-        return forecast_all(&experiment, &merged, &selected, &store, root, args.log_format);
+        return dry_run::tell(&experiment, &mut ladder, &store, root, args.log_format);
     }
+    let tracked = Tracked::new(&experiment, &ladder, root)?;
     let stop = Stop::on_signals();
     store.stop_on(stop.flag());
-    let record = RunRecord::new(&store.runs());
-    let (name, logs) = (record.name(), record.logs());
-    let collector = Arc::new(Collector::default());
-    let listeners: Vec<Box<dyn Listener>> = vec![
-        Box::new(record),
-        Box::new(WithoutTexts(console::listener(args.log_format))),
-        Box::new(Arc::clone(&collector)),
-    ];
-    let options = Options {
-        selected,
-        force: Force::Nothing,
-        jobs: session::jobs(args.jobs),
-        keep_going: true,
-        witness: None,
+    let work = Work {
+        args,
+        experiment: &experiment,
+        more: &more,
+        store: &store,
+        root,
+        stop: &stop,
+        tracked: &tracked,
     };
-    let flag = stop.flag();
-    let world = World { root, store: &store, run: &name, logs: &logs, listener: &listeners, stop: &flag };
-    let tally = executor::run(&merged.plan, &options, &world).map_err(CommandError::failed)?;
-    let mut record = recorded(&experiment, &merged, collector.take(), &store);
-    compare_with_best(&mut record, &merged.plan, root);
+    let end = |record| tracked.finish(record, stop.is_set(), args.log_format);
+    let (mut record, tally) = work.climb(&mut ladder).inspect_err(|_| end(None))?;
+    record.variables = variables;
     record.keep(&ExperimentRecord::folder(store.folder())).map_err(CommandError::failed)?;
     if tally.finished > 0 {
         session::trim(&store, args.cache_size);
     }
     if args.log_format == LogFormat::Text {
-        say(&show::render(&record, Format::Table, args.top));
+        let view = View::of_one(&record);
+        say(&view.choose(&Choice::top(args.top), &store)?.render(Format::Table));
     }
+    end(Some(&record));
     stop.verdict(&tally)?;
-    check_objective(&record)
+    verdict::check(&record, &store)
 }
 
-/// Every variant planned and checked, then all of them as one plan.
-fn merged(experiment: &Experiment, more: &Overrides, root: &Path) -> Result<Merged, CommandError> {
-    let mut plans = Vec::with_capacity(experiment.variants.len());
-    for variant in &experiment.variants {
-        let plan = planned(experiment, &experiment.overrides(variant, more), root).map_err(|cause| {
-            CommandError::usage(BadVariant { variant: variant.name.clone(), causes: vec![cause] })
-        })?;
-        let mut wanted = BTreeSet::new();
-        for (key, metric) in experiment.metrics() {
-            let position = plan.position(&metric.step).map_err(|_| {
-                let names = plan.steps.iter().map(|step| step.name.as_str());
-                let message = format!("the pipeline has no step `{}`", metric.step);
-                CommandError::usage(experiment.fault(
-                    key,
-                    &metric.step,
-                    message,
-                    did_you_mean(&metric.step, names),
-                ))
-            })?;
-            let decides = key != "report";
-            if decides && !experiment.select_on_test && plan.sees_test(position) {
-                let message = format!("`{metric}` is measured on the test period, which must not decide");
-                let help = "take a step that evaluates on the target period, and put this one under `report:`; or say \
-                            `select_on_test: true` and know that the winner looks better on the test than it is";
-                return Err(CommandError::usage(experiment.fault(
-                    key,
-                    &metric.step,
-                    message,
-                    help.to_owned(),
-                )));
-            }
-            wanted.extend(plan.before(position));
-        }
-        plans.push((variant.name.clone(), plan, wanted));
+/// Settings that make no difference are a slip of the pen, or a space that is larger than it looks.
+fn tell_of_equal(experiment: &Experiment, ladder: &Ladder<'_>) {
+    if experiment.equal > 0 {
+        let were = if experiment.equal == 1 {
+            "1 setting is"
+        } else {
+            &format!("{} settings are", experiment.equal)
+        };
+        remark(&format!("{were} equal to another one, and tried once"));
     }
-    let folder = Path::new("artifacts/experiments").join(&experiment.name);
-    Ok(Plan::merge(format!("experiment-{}", experiment.name), &experiment.path, &folder, plans))
+    let same = ladder.same();
+    for (variant, earlier) in same.iter().take(5) {
+        let name = |position: &usize| &experiment.variants[*position].name;
+        remark(&format!(
+            "{} and {} come to the same: no step that counts depends on what differs",
+            name(variant),
+            name(earlier)
+        ));
+    }
+    if same.len() > 5 {
+        remark(&format!("and {} more variants that come to the same as another one", same.len() - 5));
+    }
 }
 
-fn planned(experiment: &Experiment, overrides: &Overrides, root: &Path) -> Result<Plan, SpecError> {
-    let spec = Spec::read(&experiment.pipeline, Scope::from_environment(root), overrides)?;
-    let plan = Plan::new(&spec, KINDS, root)?;
-    let services = plan.steps.iter().enumerate().filter(|(_, step)| !step.kind.service);
-    plan.check_files(&spec, &services.map(|(position, _)| position).collect(), root)?;
-    Ok(plan)
+/// What running the rungs needs.
+struct Work<'a> {
+    args: &'a RunArgs,
+    experiment: &'a Experiment,
+    more: &'a Overrides,
+    store: &'a Store,
+    root: &'a Path,
+    stop: &'a Stop,
+    tracked: &'a Tracked<'a>,
 }
 
-fn forecast_all(
-    experiment: &Experiment,
-    merged: &Merged,
-    selected: &BTreeSet<usize>,
+impl Work<'_> {
+    /// Runs rung after rung; of a rung whose results are all in the store nothing is run until the last.
+    fn climb(&self, ladder: &mut Ladder<'_>) -> Result<(ExperimentRecord, Tally), CommandError> {
+        let last = self.experiment.n_rungs() - 1;
+        let mut facts = Facts::new();
+        let mut done = BTreeSet::new();
+        let mut tally = Tally::default();
+        loop {
+            let rung = ladder.rungs.len() - 1;
+            let all = ladder.positions();
+            let known = if rung < last { known(ladder, &all, self.store, self.root)? } else { None };
+            match known {
+                Some(known) => facts.extend(known),
+                None => {
+                    let selected: BTreeSet<usize> = all.difference(&done).copied().collect();
+                    let of_rung = self.execute(ladder, selected, &mut facts)?;
+                    tally = together(tally, of_rung);
+                    done = all;
+                }
+            }
+            let record = recorded::record(self.experiment, self.more, ladder, &facts, self.store);
+            let next = survivors(self.experiment, &record, ladder.rungs[rung].len(), rung);
+            if rung == last || next.is_empty() || tally.is_stopped() {
+                return Ok((record, tally));
+            }
+            self.tell_of_next(rung + 1, &next, ladder.rungs[rung].len());
+            ladder.climb(next)?;
+        }
+    }
+
+    fn execute(
+        &self,
+        ladder: &Ladder<'_>,
+        selected: BTreeSet<usize>,
+        facts: &mut Facts,
+    ) -> Result<Tally, CommandError> {
+        let record = RunRecord::new(&self.store.runs());
+        let (name, logs) = (record.name(), record.logs());
+        let collector = Arc::new(Collector::default());
+        let mut listeners: Vec<Box<dyn Listener>> = vec![
+            Box::new(record),
+            Box::new(WithoutTexts(console::listener(self.args.log_format))),
+            Box::new(Arc::clone(&collector)),
+        ];
+        let tracked = self.tracked.on_rung(ladder, &name);
+        listeners.extend(tracked.map(|log| Box::new(log) as Box<dyn Listener>));
+        let options = Options {
+            selected,
+            force: Force::Nothing,
+            jobs: session::jobs(self.args.jobs),
+            keep_going: true,
+            witness: None,
+        };
+        let flag = self.stop.flag();
+        let world = World {
+            root: self.root,
+            store: self.store,
+            run: &name,
+            logs: &logs,
+            listener: &listeners,
+            stop: &flag,
+            remote: None,
+        };
+        let tally = executor::run(&ladder.merged.plan, &options, &world).map_err(CommandError::failed)?;
+        facts.extend(collector.take());
+        Ok(tally)
+    }
+
+    fn tell_of_next(&self, rung: usize, next: &[usize], of: usize) {
+        let Some(halving) =
+            self.experiment.halving.as_ref().filter(|_| self.args.log_format == LogFormat::Text)
+        else {
+            return;
+        };
+        let names: Vec<&str> =
+            next.iter().take(8).map(|&variant| self.experiment.variants[variant].name.as_str()).collect();
+        let more = if next.len() > 8 { format!(" and {} more", next.len() - 8) } else { String::new() };
+        remark(&format!(
+            "rung {} of {}: {} of {of} variants go on with {}={}: {}{more}",
+            rung + 1,
+            self.experiment.n_rungs(),
+            next.len(),
+            halving.resource,
+            shown(&self.experiment.rungs[rung]),
+            names.join(" · ")
+        ));
+    }
+}
+
+/// What is known of the steps when none of them would run.
+///
+/// # Errors
+/// When an input file cannot be read.
+pub fn known(
+    ladder: &Ladder<'_>,
+    positions: &BTreeSet<usize>,
     store: &Store,
     root: &Path,
-    format: LogFormat,
-) -> Result<(), CommandError> {
-    let plan = &merged.plan;
-    executor::check(plan, selected, store, root).map_err(CommandError::failed)?;
-    let ground = Ground { plan, store, root, force: &Force::Nothing };
+) -> Result<Option<Facts>, CommandError> {
+    let plan = &ladder.merged.plan;
+    let ground = Ground { plan, store, root, force: &Force::Nothing, remote: None };
     let release = Release::open(root, store, &plan.name);
-    let forecasts = forecast(&ground, selected, &release).map_err(CommandError::failed)?;
-    if format == LogFormat::Json {
-        say(&forecasts::json(plan, &forecasts));
-        return Ok(());
-    }
-    let of_variants: usize = merged.positions.iter().map(BTreeMap::len).sum();
-    let count = |wanted: fn(&Forecast) -> bool| forecasts.iter().flatten().filter(|f| wanted(f)).count();
-    say(&format!(
-        "{}{} variants of {of_variants} steps in all, {} of them different: {} would run, {} may, {} are in the store",
-        forecasts::text(plan, &forecasts),
-        experiment.variants.len(),
-        plan.steps.len(),
-        count(|f| matches!(f, Forecast::Run { .. })),
-        count(|f| matches!(f, Forecast::Maybe { .. })),
-        count(|f| matches!(f, Forecast::Hit { .. })),
-    ));
-    Ok(())
-}
-
-fn recorded(
-    experiment: &Experiment,
-    merged: &Merged,
-    facts: BTreeMap<String, StepFacts>,
-    store: &Store,
-) -> ExperimentRecord {
-    let nothing = StepFacts::default();
-    let variants = experiment.variants.iter().zip(&merged.positions).map(|(variant, positions)| {
-        let mut record = VariantRecord {
-            name: variant.name.clone(),
-            values: variant.values.clone(),
-            ended: Ended::Done,
-            error: None,
-            metrics: BTreeMap::new(),
-            seconds: 0.0,
-            peak_memory_bytes: None,
-            against_best: None,
-            steps: BTreeMap::new(),
-        };
-        for (name, &position) in positions {
-            let step = &merged.plan.steps[position];
-            let facts = facts.get(&step.name).unwrap_or(&nothing);
-            record.steps.insert(name.clone(), step.name.clone());
-            record
-                .metrics
-                .extend(facts.metrics.iter().map(|(metric, value)| (format!("{name}.{metric}"), *value)));
-            if let Some(error) = &facts.error
-                && !facts.is_done
-            {
-                record.ended = Ended::Failed;
-                record.error = Some(format!("`{name}`: {error}"));
-            } else if !facts.is_done && record.ended == Ended::Done {
-                record.ended = Ended::NotRun;
-            }
-            let key = facts.key.map(|whole| RunKey { definition: step.definition, whole });
-            if let Some(result) = key.and_then(|key| store.recorded(&key)) {
-                record.seconds += result.seconds;
-                let peak = result.notes.usage.map(|usage| usage.peak_memory_bytes);
-                record.peak_memory_bytes = record.peak_memory_bytes.max(peak);
-            }
-        }
-        // JSON has no word for what is no finite number.
-        record.metrics.retain(|_, value| value.is_finite());
-        record
-    });
-    ExperimentRecord {
-        name: experiment.name.clone(),
-        path: experiment.path.clone(),
-        pipeline: experiment.pipeline.clone(),
-        configs: experiment.configs.clone(),
-        set: experiment.set.clone(),
-        finished: now(),
-        objective: experiment.objective.clone(),
-        constraints: experiment.constraints.clone(),
-        report: experiment.report.clone(),
-        variants: variants.collect(),
-    }
-}
-
-/// Fills in how each variant does against the best one, where the step of the objective leaves a table of its
-/// metric by user.
-fn compare_with_best(record: &mut ExperimentRecord, plan: &Plan, root: &Path) {
-    let MetricName { step, metric } = &record.objective.metric;
-    let table = |variant: &VariantRecord| {
-        let name = variant.steps.get(step).filter(|_| variant.ended == Ended::Done)?;
-        let step = plan.steps.iter().find(|planned| planned.name == *name)?;
-        let output = step.outputs.iter().find(|output| output.port == "user_metrics")?;
-        Some(root.join(&output.path))
-    };
-    let Some(best) = record.best() else { return };
-    let (best_name, Some(best_table)) = (best.name.clone(), table(best)) else { return };
-    let is_other = |variant: &&VariantRecord| variant.name != best_name;
-    let others: Vec<(String, PathBuf)> = record
-        .variants
-        .iter()
-        .filter(is_other)
-        .filter_map(|variant| Some((variant.name.clone(), table(variant)?)))
-        .collect();
-    let paths: Vec<&Path> = others.iter().map(|(_, path)| path.as_path()).collect();
-    let found = match user_values::compare(&best_table, &paths, metric) {
-        Ok(Some(found)) => found,
-        Ok(None) => return,
-        Err(error) => return tracing::warn!("variants are not compared user by user: {error}"),
-    };
-    let found: BTreeMap<String, Paired> = others.into_iter().map(|(name, _)| name).zip(found).collect();
-    for variant in &mut record.variants {
-        variant.against_best = found.get(&variant.name).map(|paired| AgainstBest {
-            users: paired.users,
-            difference: paired.difference,
-            p_value: paired.p_value,
+    let known = forecast::results(&ground, positions, &release).map_err(CommandError::failed)?;
+    let facts = known.map(|known| {
+        let facts = known.into_iter().map(|(position, known)| {
+            let facts =
+                StepFacts { is_done: true, error: None, metrics: known.metrics, key: Some(known.key.whole) };
+            (plan.steps[position].name.clone(), facts)
         });
-    }
+        facts.collect()
+    });
+    Ok(facts)
 }
 
-/// A name that no variant has a number for is a slip of the pen.
-fn check_objective(record: &ExperimentRecord) -> Result<(), CommandError> {
-    let metric = &record.objective.metric;
-    let done: Vec<&VariantRecord> = record.variants.iter().filter(|v| v.ended == Ended::Done).collect();
-    if done.is_empty() || done.iter().any(|variant| record.objective.value(&variant.metrics).is_some()) {
-        return Ok(());
+/// The variants that go on to the next rung.
+pub fn survivors(
+    experiment: &Experiment,
+    record: &ExperimentRecord,
+    entered: usize,
+    rung: usize,
+) -> Vec<usize> {
+    let Some(halving) = &experiment.halving else { return Vec::new() };
+    let on_rung = record.variants.iter().enumerate().filter(|(_, variant)| variant.rung == rung);
+    let candidates: Vec<(usize, f64)> = on_rung
+        .filter(|(_, variant)| record.is_candidate(variant))
+        .filter_map(|(position, variant)| Some((position, record.objective.value(&variant.metrics)?)))
+        .collect();
+    halving.choose(entered, &candidates, &experiment.objective)
+}
+
+fn together(one: Tally, other: Tally) -> Tally {
+    Tally {
+        finished: one.finished + other.finished,
+        reused: one.reused + other.reused,
+        failed: one.failed + other.failed,
+        skipped: one.skipped + other.skipped,
+        stopped: one.stopped || other.stopped,
+        elapsed: one.elapsed.saturating_add(other.elapsed).max(Duration::ZERO),
     }
-    let name = metric.to_string();
-    let known: BTreeSet<&str> =
-        done.iter().flat_map(|variant| variant.metrics.keys().map(String::as_str)).collect();
-    let own = known.iter().copied().filter(|known| known.starts_with(&format!("{}.", metric.step)));
-    let help = match own.clone().next() {
-        Some(_) => did_you_mean(&name, own),
-        None => format!("the step `{}` leaves no metrics: name one that does", metric.step),
-    };
-    Err(CommandError::usage(NoSuchMetric { metric: name, help }))
 }

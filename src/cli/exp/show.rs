@@ -1,36 +1,20 @@
-//! `recsys exp list` and `show`: what came out of experiments, the best variant first.
+//! `recsys exp list`, `show` and `compare`: what came out of experiments, the best variant first.
 
-use std::collections::BTreeSet;
-use std::fmt::Write;
 use std::path::Path;
-use std::time::Duration;
 
-use clap::{Args, ValueEnum};
-use comfy_table::CellAlignment;
-use miette::Diagnostic;
-use serde_json::{Value as Json, json};
-use thiserror::Error;
+use clap::Args;
+use serde_json::json;
 
+use super::choice::Choice;
+use super::find;
+use super::view::View;
 use crate::cli::CommandError;
+use crate::cli::sheet::{Cell, Column, Format, Sheet};
 use crate::cli::workspace::store;
-use crate::console::{bytes, plain_table, say, seconds};
-use crate::workflow::experiment::{Ended, ExperimentRecord, VariantRecord};
-use crate::workflow::fault::did_you_mean;
+use crate::console::say;
+use crate::workflow::experiment::Ended;
 
-/// How to print.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people
-    Table,
-    /// For documents
-    Markdown,
-    /// For spreadsheets
-    Csv,
-    /// For programs
-    Json,
-}
-
-/// List the experiments that ran.
+/// List the experiments that ran, the newest first.
 #[derive(Debug, Args)]
 pub struct ListArgs {
     /// How to print
@@ -39,240 +23,122 @@ pub struct ListArgs {
 }
 
 /// Show the last results of an experiment, the best variant first.
+///
+/// Variants are compared with the best one, or with a baseline, user by user: difference with its 95 % interval
+/// and the p-value of a paired t-test, corrected for the number of variants. That needs values by user: give the
+/// step of the objective the output `user_metrics`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   recsys exp show als
-  recsys exp show als --top 5
-  recsys exp show configs/experiments/als.yaml --format csv > als.csv")]
+  recsys exp show als --top 5 --sort time
+  recsys exp show als --filter 'ndcg@10 > 0.1' --filter factors=64
+  recsys exp show als --pareto ndcg@10,coverage_items@10
+  recsys exp show als --baseline factors=64,regularization=10.0
+  recsys exp show als --by evaluate.als.ndcg@10          with intervals and tests on what was only reported
+  recsys exp show configs/experiments/als.yaml --format csv > als.csv
+  recsys exp show als --format html > als.html           a page that needs nothing else")]
 pub struct ShowArgs {
     /// Its name, or its file
     experiment: String,
 
-    /// Show no more than the N best variants
-    #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
-    top: usize,
+    #[command(flatten)]
+    choice: Choice,
 
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }
 
-#[derive(Debug, Error, Diagnostic)]
-#[error("no results of an experiment `{name}`")]
-#[diagnostic(help("{help}"))]
-struct NoResults {
-    name: String,
-    help: String,
+/// Compare variants of several experiments.
+///
+/// Settings in which they differ stand beside their metrics and costs. Variants that were measured on other data, or
+/// in another way, than what they are compared with are marked.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  recsys exp compare                                     every experiment that ran
+  recsys exp compare als bpr --top 10
+  recsys exp compare als/factors=64 bpr/factors=64 --format markdown
+  recsys exp compare als bpr --by validate.als.ndcg@10 --baseline factors=64")]
+pub struct CompareArgs {
+    /// Experiments by name or file, or variants as EXPERIMENT/VARIANT [default: all experiments]
+    #[arg(value_name = "EXPERIMENT|VARIANT")]
+    names: Vec<String>,
+
+    #[command(flatten)]
+    choice: Choice,
+
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
 }
 
 /// Prints a line for each experiment.
 pub fn list(args: &ListArgs, root: &Path) {
-    let records = ExperimentRecord::all(&ExperimentRecord::folder(store(root).folder()));
-    if records.is_empty() && args.format != Format::Json {
+    let records = find::all(root);
+    if records.is_empty() && args.format == Format::Table {
         say("no experiment has run yet: `recsys exp run FILE`");
         return;
     }
-    let header = ["experiment", "finished", "variants", "best", "objective"].map(str::to_owned).to_vec();
+    let columns = ["experiment", "finished", "pipeline"].map(Column::words).into_iter();
+    let columns = columns.chain([Column::numbers("variants"), Column::numbers("done")]);
+    let columns = columns.chain(["best", "objective"].map(Column::words)).chain([Column::numbers("value")]);
     let rows = records.iter().map(|record| {
         let best = record.best();
         let value = best.and_then(|best| record.objective.value(&best.metrics));
+        let done = record.variants.iter().filter(|variant| variant.ended == Ended::Done).count();
         vec![
-            record.name.clone(),
-            record.finished.clone(),
-            record.variants.len().to_string(),
-            best.map_or_else(String::new, |best| best.name.clone()),
-            value.map_or_else(String::new, |value| format!("{} {value:.4}", record.objective.metric)),
+            Cell::same(&record.name),
+            Cell::same(&record.finished),
+            Cell::same(record.pipeline.display().to_string()),
+            Cell::same(record.variants.len().to_string()),
+            Cell::same(done.to_string()),
+            Cell::same(best.map_or("", |best| best.name.as_str())),
+            Cell::same(record.objective.metric.to_string()),
+            Cell::number(value, |value| format!("{value:.4}")),
         ]
     });
-    say(&written(&header, &rows.collect::<Vec<_>>(), args.format, json!(records)));
+    let sheet = Sheet {
+        title: "Experiments".to_owned(),
+        columns: columns.collect(),
+        rows: rows.collect(),
+        notes: Vec::new(),
+    };
+    say(&sheet.render(args.format, || json!(records)));
 }
 
 /// Prints the results of one experiment.
 ///
 /// # Errors
-/// When there are none.
+/// When there are none, or something that was asked for is unknown.
 pub fn show(args: &ShowArgs, root: &Path) -> Result<(), CommandError> {
-    let record = find(&args.experiment, root)?;
-    say(&render(&record, args.format, args.top));
+    let record = find::experiment(&args.experiment, root)?;
+    say(&View::of_one(&record).choose(&args.choice, &store(root))?.render(args.format));
     Ok(())
 }
 
-/// The last results of an experiment, by its name or its file.
+/// Prints variants of several experiments beside each other.
 ///
 /// # Errors
-/// When there are none.
-pub fn find(experiment: &str, root: &Path) -> Result<ExperimentRecord, CommandError> {
-    let mut records = ExperimentRecord::all(&ExperimentRecord::folder(store(root).folder()));
-    let path = Path::new(experiment);
-    let found = records.iter().position(|record| record.name == experiment || record.path == path);
-    found.map(|position| records.swap_remove(position)).ok_or_else(|| {
-        let names = records.iter().map(|record| record.name.as_str());
-        let help = match records.len() {
-            0 => "run it first: `recsys exp run FILE`".to_owned(),
-            _ => did_you_mean(experiment, names),
-        };
-        CommandError::usage(NoResults { name: experiment.to_owned(), help })
-    })
-}
-
-/// The variants, the best `top` of them, with the values in which they differ.
-pub fn render(record: &ExperimentRecord, format: Format, top: usize) -> String {
-    let names = metrics(record);
-    let paths: BTreeSet<&String> = record.variants.iter().flat_map(|variant| variant.values.keys()).collect();
-    let is_data = format == Format::Csv;
-    let mut header = vec![if is_data { "state" } else { "" }.to_owned()];
-    header.extend(paths.iter().map(ToString::to_string));
-    header.push(names[0].clone());
-    let is_compared = record.variants.iter().any(|variant| variant.against_best.is_some());
-    if is_compared {
-        header.extend(["difference", "p"].map(str::to_owned));
-    }
-    header.extend(names[1..].iter().cloned());
-    header.extend(
-        if is_data { ["seconds", "peak_memory_bytes"] } else { ["time", "memory"] }.map(str::to_owned),
-    );
-    let order = record.ranking();
-    let best = record.best().map(|best| best.name.as_str());
-    let row = |&position: &usize| {
-        let variant = &record.variants[position];
-        let mut row = vec![mark(record, variant, best).to_owned()];
-        row.extend(paths.iter().map(|path| variant.values.get(*path).map_or_else(String::new, plain)));
-        let written = |value: f64| if is_data { value.to_string() } else { format!("{value:.4}") };
-        let metric = |name| variant.metrics.get(name).copied().map_or_else(String::new, written);
-        row.push(metric(&names[0]));
-        if is_compared {
-            let versus = variant.against_best;
-            row.push(versus.map_or_else(String::new, |versus| written(versus.difference)));
-            row.push(versus.map_or_else(String::new, |versus| p_value(versus.p_value, is_data)));
-        }
-        row.extend(names[1..].iter().map(metric));
-        let memory = variant.peak_memory_bytes;
-        if is_data {
-            row.push(variant.seconds.to_string());
-            row.push(memory.map_or_else(String::new, |bytes| bytes.to_string()));
-        } else {
-            row.push(seconds(Duration::from_secs_f64(variant.seconds.max(0.0))));
-            row.push(memory.map_or_else(String::new, bytes));
-        }
-        row
+/// When a name is unknown.
+pub fn compare(args: &CompareArgs, root: &Path) -> Result<(), CommandError> {
+    let records = find::all(root);
+    let names: Vec<String> = match args.names.is_empty() {
+        true => records.iter().map(|record| record.name.clone()).collect(),
+        false => args.names.clone(),
     };
-    let rows: Vec<Vec<String>> = order.iter().take(top).map(row).collect();
-    let mut text = written(&header, &rows, format, json!(record));
-    if format == Format::Table {
-        text.push_str(&remarks(record, order.len().saturating_sub(top)));
-    }
-    text
-}
-
-fn p_value(p: f64, is_data: bool) -> String {
-    match p {
-        p if is_data => p.to_string(),
-        p if p < 0.001 => "< 0.001".to_owned(),
-        p => format!("{p:.3}"),
-    }
-}
-
-/// The objective, then what constraints and report name.
-fn metrics(record: &ExperimentRecord) -> Vec<String> {
-    let mut names = vec![record.objective.metric.to_string()];
-    let others = record.constraints.iter().map(|constraint| &constraint.metric).chain(&record.report);
-    for name in others.map(ToString::to_string) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
-}
-
-fn mark(record: &ExperimentRecord, variant: &VariantRecord, best: Option<&str>) -> &'static str {
-    match variant.ended {
-        Ended::Failed => "failed",
-        Ended::NotRun => "not run",
-        Ended::Done if best == Some(variant.name.as_str()) => "★",
-        Ended::Done if record.objective.value(&variant.metrics).is_none() => "no value",
-        Ended::Done if !record.may_be_chosen(variant) => "breaks a constraint",
-        Ended::Done => "",
-    }
-}
-
-fn remarks(record: &ExperimentRecord, hidden: usize) -> String {
-    let mut text = String::from("\n");
-    if hidden > 0 {
-        let _ = writeln!(text, "{hidden} more: `recsys exp show {}`", record.name);
-    }
-    match record.best() {
-        Some(best) => {
-            let _ = writeln!(text, "★ best by `{}`: {}", record.objective.metric, best.name);
-            let equals: Vec<&str> = record
-                .variants
-                .iter()
-                .filter(|variant| variant.against_best.is_some_and(|versus| versus.p_value > 0.05))
-                .map(|variant| variant.name.as_str())
-                .collect();
-            if let [first, rest @ ..] = equals.as_slice() {
-                let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-                let _ = writeln!(text, "not certainly worse (p > 0.05): {first}{more}");
-            }
-            if record.variants.iter().any(|variant| variant.against_best.is_some()) {
-                text.push_str("difference to the best · p: paired t-test over users, Holm-corrected\n");
-            }
-        }
-        None => text.push_str("no variant can be chosen\n"),
-    }
-    for variant in record.variants.iter().filter(|variant| variant.error.is_some()).take(5) {
-        let error = variant.error.as_deref().unwrap_or_default();
-        let _ = writeln!(text, "{} failed: {}", variant.name, error.lines().next().unwrap_or_default());
-    }
-    text
-}
-
-fn written(header: &[String], rows: &[Vec<String>], format: Format, whole: Json) -> String {
-    match format {
-        Format::Json => format!("{whole:#}\n"),
-        Format::Csv => {
-            let mut text = csv_line(header);
-            rows.iter().for_each(|row| text.push_str(&csv_line(row)));
-            text
-        }
-        Format::Markdown => {
-            let line = |cells: &[String]| {
-                let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
-                format!("| {} |\n", cells.join(" | "))
-            };
-            let mut text = line(header) + &format!("|{}\n", "---|".repeat(header.len()));
-            rows.iter().for_each(|row| text.push_str(&line(row)));
-            text
-        }
-        Format::Table => {
-            let header: Vec<&str> = header.iter().map(String::as_str).collect();
-            let mut table = plain_table(&header);
-            rows.iter().for_each(|row| {
-                table.add_row(row);
-            });
-            for column in table.column_iter_mut().skip(1) {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-            format!("{table}\n")
-        }
-    }
-}
-
-/// A line as RFC 4180 has it.
-fn csv_line(cells: &[String]) -> String {
-    let quoted = cells.iter().map(|cell| {
-        if cell.contains([',', '"', '\n', '\r']) {
-            format!("\"{}\"", cell.replace('"', "\"\""))
-        } else {
-            cell.clone()
-        }
-    });
-    quoted.collect::<Vec<_>>().join(",") + "\n"
-}
-
-fn plain(value: &Json) -> String {
-    match value {
-        Json::String(text) => text.clone(),
-        other => other.to_string(),
-    }
+    let variants = find::variants(&names, &records)?;
+    let of: Vec<&str> = {
+        let mut of: Vec<&str> = variants.iter().map(|(record, _)| record.name.as_str()).collect();
+        of.dedup();
+        of
+    };
+    let title = format!("Variants of {}", of.join(", "));
+    let Some(view) = View::of_several(title, variants) else {
+        say("no experiment has run yet: `recsys exp run FILE`");
+        return Ok(());
+    };
+    say(&view.compared(&args.choice, &store(root))?.render(args.format));
+    Ok(())
 }

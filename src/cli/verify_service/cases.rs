@@ -1,13 +1,11 @@
 //! The four cases of a user: new, with events only, with a precomputed list only, with both.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use serde_json::Value;
 
 use super::Writes;
 use super::http::{Answer, ask};
 use super::report::{Asked, Outcome, Report};
-use super::routes::Target;
+use super::target::{Known, Target, made_up_user};
 
 /// How many popular tracks and known users are looked at for one that fits.
 const CANDIDATES: usize = 25;
@@ -15,29 +13,12 @@ const CANDIDATES: usize = 25;
 /// Goes through one case; the error says what was not as it should be.
 type Case = fn(&mut Asker<'_>, Writes) -> Result<Outcome, String>;
 
-/// What there is to ask for.
-#[derive(Debug, Default)]
-pub struct Known {
-    /// A user with a precomputed list.
-    pub user_id: Option<i64>,
-    /// A track with similar ones.
-    pub track_id: Option<i64>,
-    /// A picture.
-    pub picture: Option<String>,
-}
-
 /// Finds a user, a track and a picture.
 pub fn known(targets: &[Target]) -> Known {
     let mut asker = Asker { targets, asked: Asked::default() };
     let picture =
         asker.get("/pictures", "/pictures").ok().and_then(|answer| Some(answer[0].as_str()?.to_owned()));
     Known { user_id: asker.users().first().copied(), track_id: asker.track(), picture }
-}
-
-/// A user id that nobody has: negative, and another one every time.
-pub fn made_up_user() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    -i64::try_from(since.as_nanos() / 100).unwrap_or(i64::MAX)
 }
 
 /// Goes through the four cases.

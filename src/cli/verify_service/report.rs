@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::http::Answer;
-use super::routes::Target;
+use super::target::Target;
 use crate::workflow::history::now;
 
 /// Letters of an answer that the log keeps.

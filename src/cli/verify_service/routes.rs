@@ -3,19 +3,10 @@
 use serde_json::Value;
 
 use super::Writes;
-use super::cases::{Known, made_up_user};
 use super::conform::mistake;
-use super::http::{Answer, Place, ask};
+use super::http::{Answer, ask};
 use super::report::{Asked, Outcome, Report};
-
-/// A service and its own description.
-#[derive(Debug)]
-pub struct Target {
-    /// Where it is.
-    pub place: Place,
-    /// What it answers at `/openapi.json`.
-    pub document: Value,
-}
+use super::target::{Known, Target, made_up_user};
 
 /// A method and a path of a description, and what stands there.
 struct Operation<'a> {
@@ -24,34 +15,12 @@ struct Operation<'a> {
     object: &'a Value,
 }
 
-impl Target {
-    /// The service at an address.
-    ///
-    /// # Errors
-    /// When nobody answers there, or not as a service of recsys does.
-    pub fn find(address: &str, key: Option<&str>) -> Result<Self, String> {
-        let base = address.trim_end_matches('/').to_owned();
-        let place = Place { base: base.clone(), key: key.map(str::to_owned) };
-        let Answer { status, text, json, .. } = ask(&place, "GET", "/openapi.json", None);
-        match status {
-            200 if json["paths"].is_object() => Ok(Self { place, document: json }),
-            0 => Err(format!("{base}: {text}")),
-            _ => Err(format!("{base}/openapi.json answers {status} and no description")),
-        }
-    }
-
-    /// Whether it has this route.
-    pub fn has(&self, method: &str, path: &str) -> bool {
-        self.document["paths"][path][method.to_lowercase()].is_object()
-    }
-
-    fn operations(&self) -> impl Iterator<Item = Operation<'_>> {
-        let paths = self.document["paths"].as_object().into_iter().flatten();
-        paths.flat_map(|(path, item)| {
-            let methods = item.as_object().into_iter().flatten();
-            methods.map(move |(method, object)| Operation { method: method.to_uppercase(), path, object })
-        })
-    }
+fn operations(target: &Target) -> impl Iterator<Item = Operation<'_>> {
+    let paths = target.document["paths"].as_object().into_iter().flatten();
+    paths.flat_map(|(path, item)| {
+        let methods = item.as_object().into_iter().flatten();
+        methods.map(move |(method, object)| Operation { method: method.to_uppercase(), path, object })
+    })
 }
 
 impl Operation<'_> {
@@ -108,7 +77,7 @@ impl Operation<'_> {
 
 /// Asks every operation for what it can do.
 pub fn check_good(target: &Target, known: &Known, writes: Writes, report: &mut Report) {
-    for operation in target.operations() {
+    for operation in operations(target) {
         let mut asked = Asked::default();
         let outcome = good(target, &operation, known, writes, &mut asked);
         report.add("routes", operation.name(), outcome, asked);
@@ -164,7 +133,7 @@ fn good(
 
 /// Asks every operation for what it cannot do.
 pub fn check_bad(target: &Target, report: &mut Report) {
-    for operation in target.operations() {
+    for operation in operations(target) {
         let mut asked = Asked::default();
         let mut requests =
             vec![("DELETE".to_owned(), operation.path.replace(['{', '}'], ""), None, 405, None)];

@@ -1,6 +1,7 @@
 //! What lies in each period, and which of its users and items are cold: unknown to what was learned.
 
-use super::report::{Cold, PeriodReport};
+use serde::Serialize;
+
 use super::{EventColumns, Period, Plan};
 use crate::data::dates;
 
@@ -17,6 +18,41 @@ pub struct Tally {
     n_again_in_test: u64,
     by_user: Vec<u32>,
     by_item: Vec<u32>,
+}
+
+/// What lies in one period.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PeriodReport {
+    /// Pairs of a user and a track.
+    pub events: u64,
+    /// Of all events.
+    pub share: f64,
+    /// The sum of `listen_count`.
+    pub listens: u64,
+    /// Users with an event.
+    pub users: u64,
+    /// Items with an event.
+    pub items: u64,
+    /// The first of the first listens.
+    pub first: Option<String>,
+    /// The last of the first listens.
+    pub last: Option<String>,
+    /// Events whose last listen is in a later period: their `listen_count` knows of it, their
+    /// `last_listen` is cut to the end of the period.
+    pub heard_again_later: u64,
+}
+
+/// Users and items that were not there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Cold {
+    /// Users.
+    pub users: u64,
+    /// Items.
+    pub items: u64,
+    /// Events of those users.
+    pub events_of_cold_users: u64,
+    /// Events with those items.
+    pub events_of_cold_items: u64,
 }
 
 impl Tally {

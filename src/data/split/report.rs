@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Plan;
-use super::periods::Periods;
+use super::periods::{Cold, PeriodReport, Periods};
 use crate::data::dates;
 
 /// The content of `split_report.json`.
@@ -45,28 +45,6 @@ pub struct PeriodReports {
     pub history: PeriodReport,
 }
 
-/// What lies in one period.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PeriodReport {
-    /// Pairs of a user and a track.
-    pub events: u64,
-    /// Of all events.
-    pub share: f64,
-    /// The sum of `listen_count`.
-    pub listens: u64,
-    /// Users with an event.
-    pub users: u64,
-    /// Items with an event.
-    pub items: u64,
-    /// The first of the first listens.
-    pub first: Option<String>,
-    /// The last of the first listens.
-    pub last: Option<String>,
-    /// Events whose last listen is in a later period: their `listen_count` knows of it, their
-    /// `last_listen` is cut to the end of the period.
-    pub heard_again_later: u64,
-}
-
 /// Cold users and items between periods.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct ColdReports {
@@ -76,19 +54,6 @@ pub struct ColdReports {
     pub test_to_train: Cold,
     /// Of the test period, neither in train nor in target.
     pub test_to_history: Cold,
-}
-
-/// Users and items that were not there before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Cold {
-    /// Users.
-    pub users: u64,
-    /// Items.
-    pub items: u64,
-    /// Events of those users.
-    pub events_of_cold_users: u64,
-    /// Events with those items.
-    pub events_of_cold_items: u64,
 }
 
 impl SplitReport {

@@ -2,6 +2,7 @@
 //! threads and memory are free; what they make is committed and released; what happened is told.
 //! Steps are CPU-bound and use threads inside, so there is no async here.
 
+mod fetch;
 mod keep;
 mod schedule;
 mod start;
@@ -24,12 +25,15 @@ use super::event::{Event, Listener, Tally};
 use super::files::FilesError;
 use super::plan::{Plan, Source};
 use super::release::{Foreign, NameTaken, Release, ReleasedFile};
+use super::remote::ReadThrough;
 use super::resources::Tokens;
 use super::store::{Lock, Staging, Store};
 use super::witness::Place;
 use keep::Saver;
 use schedule::{Job, State};
 use task::Outcome;
+
+pub use task::describe;
 
 /// What to run, and how.
 pub struct Options {
@@ -59,6 +63,8 @@ pub struct World<'a> {
     pub listener: &'a dyn Listener,
     /// Set from outside to stop the run.
     pub stop: &'a AtomicBool,
+    /// Where results are looked for that are not in the store.
+    pub remote: Option<&'a ReadThrough>,
 }
 
 /// Why a run could not go on.
@@ -247,7 +253,8 @@ impl<'a> Run<'a> {
     }
 
     fn ground(&self) -> Ground<'a> {
-        Ground { plan: self.plan, store: self.world.store, root: self.world.root, force: &self.options.force }
+        let World { root, store, remote, .. } = *self.world;
+        Ground { plan: self.plan, store, root, force: &self.options.force, remote }
     }
 
     /// Takes what the selected steps need from steps outside of the selection, as it was released.

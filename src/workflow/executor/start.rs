@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::schedule::{Job, State};
 use super::task::{Outcome, Task, TaskInput};
 use super::{Run, RunError};
-use crate::workflow::event::{Event, Reason, Reused};
+use crate::workflow::event::{Event, Reused};
 use crate::workflow::fingerprint::{Fingerprint, RunKey};
 use crate::workflow::kind::Notes;
 use crate::workflow::lineage::Ancestor;
@@ -54,7 +54,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         // Somebody may have made it meanwhile.
-        if !matches!(job.reason, Reason::Forced | Reason::Service)
+        if job.reason.may_be_fetched()
             && let Lookup::Hit(result) = self.world.store.lookup(&job.key)
         {
             self.tokens.give(need);
@@ -65,11 +65,6 @@ impl<'a> Run<'a> {
         let staging = self.begin()?;
         let inputs = self.task_inputs(step);
         let lineage = if step.kind.lineage { self.lineage(position) } else { Vec::new() };
-        self.tell(Event::StepStarted {
-            step: step.name.clone(),
-            reason: job.reason.clone(),
-            attempt: job.attempt,
-        });
         let cancelled = Arc::new(AtomicBool::new(false));
         let task = Task {
             step,
@@ -79,6 +74,9 @@ impl<'a> Run<'a> {
             },
             inputs,
             lineage,
+            reason: job.reason.clone(),
+            attempt: job.attempt,
+            remote: self.world.remote,
             root: self.world.root,
             store: self.world.store,
             log: self.world.logs.join(format!("{}.jsonl", step.name)),
@@ -108,6 +106,10 @@ impl<'a> Run<'a> {
         let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
         match outcome {
             Outcome::Done(result) => self.finish(position, *result),
+            Outcome::Fetched(result) => {
+                let from = self.world.remote.map_or("", |remote| remote.address()).to_owned();
+                self.restore(position, *result, Reused::Fetched { from });
+            }
             Outcome::Served => {
                 self.tally.finished += 1;
                 self.done(position, State::Ran);

@@ -14,12 +14,14 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::usage::Measured;
-use crate::workflow::event::{Event, Listener};
+use crate::workflow::digest::Digest;
+use crate::workflow::event::{Event, Listener, Reason};
 use crate::workflow::files::FilesError;
 use crate::workflow::fingerprint::Fingerprint;
 use crate::workflow::kind::{Context, Notes, Progress, StepError};
 use crate::workflow::lineage::Ancestor;
 use crate::workflow::plan::PlannedStep;
+use crate::workflow::remote::ReadThrough;
 use crate::workflow::store::{KeyLock, Object, Staging, StepResult, Store};
 
 /// Progress is written to the log no more often than this.
@@ -35,6 +37,12 @@ pub struct Task<'a> {
     pub inputs: Vec<TaskInput>,
     /// The steps before it, for a kind that tells of them.
     pub lineage: Vec<Ancestor>,
+    /// Why it has to run.
+    pub reason: Reason,
+    /// 1 for the first try.
+    pub attempt: u32,
+    /// Where its result may be already.
+    pub remote: Option<&'a ReadThrough>,
     /// The project folder.
     pub root: &'a Path,
     /// Where the outputs go.
@@ -69,6 +77,8 @@ pub struct TaskInput {
 pub enum Outcome {
     /// The outputs are in the store.
     Done(Box<StepResult>),
+    /// They are, and another machine made them.
+    Fetched(Box<StepResult>),
     /// A service was stopped.
     Served,
     /// It was stopped.
@@ -98,11 +108,22 @@ struct InputChanged {
 struct Crashed(String);
 
 impl Task<'_> {
-    /// Runs the step and commits what it made.
+    /// Fetches what the step makes from a remote cache, or runs the step and commits what it made.
     pub fn run(self) -> Outcome {
+        if let Some(result) = self.fetch() {
+            return Outcome::Fetched(Box::new(result));
+        }
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Outcome::Cancelled;
+        }
         let log = self.log.display().to_string();
         let span = tracing::info_span!("step", name = %self.step.name, log = %log);
         let _entered = span.enter();
+        self.listener.hear(&Event::StepStarted {
+            step: self.step.name.clone(),
+            reason: self.reason.clone(),
+            attempt: self.attempt,
+        });
         tracing::info!(kind = self.step.kind.name, "started");
         match self.attempt() {
             Ok(Some(result)) => {
@@ -140,7 +161,7 @@ impl Task<'_> {
             if last.is_none_or(|last| last.elapsed() > BETWEEN_LINES) || progress.total == Some(progress.done)
             {
                 *last = Some(Instant::now());
-                let Progress { done, total, unit, note } = &progress;
+                let Progress { done, total, unit, note, .. } = &progress;
                 let unit: &str = unit;
                 span.in_scope(|| tracing::info!(done, total, unit, note, "progress"));
             }
@@ -155,6 +176,8 @@ impl Task<'_> {
             environment: self.step.environment.clone(),
             work_dir: folder.path().join("work"),
             checkpoint: checkpoint.clone(),
+            lasting: self.store.lasting(),
+            outside: self.outside(),
             root: self.root.to_owned(),
             log: self.log.clone(),
             lineage: self.lineage.clone(),
@@ -184,6 +207,16 @@ impl Task<'_> {
             result.notes.warnings.extend(differences(&before, &result));
         }
         Ok(Some(result))
+    }
+
+    /// The state of what the step reads outside of the project, as it was when the step was decided on: it has a
+    /// label that no input has.
+    fn outside(&self) -> Option<Digest> {
+        let is_input = |label: &str| self.inputs.iter().any(|input| input.label == label);
+        let is_probe = |label: &str| label.starts_with("$ ");
+        let mut others =
+            self.fingerprint.inputs.iter().filter(|(label, _)| !is_input(label) && !is_probe(label));
+        others.next().map(|(_, digest)| *digest).filter(|_| self.step.kind.outside)
     }
 
     /// The store's files under the names of the artifacts: programs go by extensions.

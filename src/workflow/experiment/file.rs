@@ -1,6 +1,6 @@
 //! The experiment file: which pipeline, which settings, what is best.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use super::halving::Halving;
 use super::objective::{Constraint, Direction, MetricName, Objective};
 use super::space::{Space, Variant};
 use crate::workflow::fault::{Fault, FileError};
@@ -74,6 +75,12 @@ pub struct Experiment {
     pub set: BTreeMap<String, Json>,
     /// What is tried.
     pub variants: Vec<Variant>,
+    /// Settings of the file that are equal to an earlier one; they are tried once.
+    pub equal: usize,
+    /// How what is tried gets more, if not everything gets all at once.
+    pub halving: Option<Halving>,
+    /// What each rung has of the resource; empty without `halving`.
+    pub rungs: Vec<Json>,
     /// What is best.
     pub objective: Objective,
     /// What must be kept.
@@ -121,12 +128,28 @@ impl Experiment {
                 faults.push(Fault::new(place(key), message).words(path).help(help));
             }
         }
-        let variants = file.space.variants().unwrap_or_else(|message| {
+        let (variants, equal) = file.space.variants().unwrap_or_else(|message| {
             faults.push(Fault::new(place("space"), message));
+            Default::default()
+        });
+        let halving = file.space.successive_halving.clone();
+        let rungs = halving.as_ref().map_or(Ok(Vec::new()), Halving::rungs).unwrap_or_else(|message| {
+            let span = root.get("space").and_then(|space| space.get("successive_halving"));
+            let span = span.map_or_else(Span::default, |node| node.span.clone());
+            faults.push(Fault::new(span, format!("`successive_halving`: {message}")));
             Vec::new()
         });
+        if let Some(Halving { resource, .. }) = &halving
+            && variants.iter().any(|variant| variant.values.contains_key(resource))
+        {
+            let message =
+                format!("`{resource}` is the resource of `successive_halving` and a setting to try");
+            let help = "take it out of `grid`, `list` and `random`: its value is that of the rung";
+            faults.push(Fault::new(place("space"), message).words(resource).help(help));
+        }
         for variant in &variants {
-            if let Some(path) = variant.values.keys().find(|path| file.set.contains_key(*path)) {
+            let mut paths = variant.values.keys().chain(halving.as_ref().map(|halving| &halving.resource));
+            if let Some(path) = paths.find(|path| file.set.contains_key(*path)) {
                 faults.push(
                     Fault::new(place("set"), format!("`{path}` is given in `set` and in `space`"))
                         .words(path),
@@ -169,6 +192,9 @@ impl Experiment {
             configs: file.configs,
             set: file.set,
             variants,
+            equal,
+            halving,
+            rungs,
             objective,
             constraints: constraints.into_iter().flatten().collect(),
             report: report.into_iter().flatten().collect(),
@@ -199,6 +225,28 @@ impl Experiment {
         FileError::new(&self.sources, vec![Fault::new(span, message).words(words).help(help)]).into()
     }
 
+    /// A variant as it is tried on a rung; as it is without rungs.
+    pub fn on_rung(&self, variant: usize, rung: usize) -> Variant {
+        match (&self.halving, self.rungs.get(rung)) {
+            (Some(halving), Some(value)) => self.variants[variant].with(&halving.resource, value),
+            _ => self.variants[variant].clone(),
+        }
+    }
+
+    /// How many rungs there are; one without successive halving.
+    pub fn n_rungs(&self) -> usize {
+        self.rungs.len().max(1)
+    }
+
+    /// Every parameter or variable that is varied or set, and the key under which it stands.
+    pub fn paths(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        let varied: BTreeSet<&str> =
+            self.variants.iter().flat_map(|variant| variant.values.keys().map(String::as_str)).collect();
+        let resource = self.halving.iter().map(|halving| halving.resource.as_str());
+        let varied = varied.into_iter().chain(resource).map(|path| (path, "space"));
+        varied.chain(self.set.keys().map(|path| (path.as_str(), "set")))
+    }
+
     /// Every metric that is named, and the key that names it.
     pub fn metrics(&self) -> impl Iterator<Item = (&'static str, &MetricName)> {
         std::iter::once(("objective", &self.objective.metric))
@@ -212,7 +260,12 @@ impl ExperimentFile {
     fn paths(&self) -> impl Iterator<Item = (&String, &'static str)> {
         let space = self.space.grid.keys().chain(self.space.list.iter().flat_map(BTreeMap::keys));
         let random = self.space.random.iter().flat_map(|random| random.parameters.keys());
-        space.chain(random).map(|path| (path, "space")).chain(self.set.keys().map(|path| (path, "set")))
+        let resource = self.space.successive_halving.iter().map(|halving| &halving.resource);
+        space
+            .chain(random)
+            .chain(resource)
+            .map(|path| (path, "space"))
+            .chain(self.set.keys().map(|path| (path, "set")))
     }
 }
 
@@ -233,6 +286,15 @@ pub fn as_yaml(value: &Json) -> String {
             _ => value.to_string(),
         },
         other => other.to_string(),
+    }
+}
+
+/// A value as `--var` and `--set` read it: YAML, or text where it is none.
+pub fn from_yaml(text: &str) -> Json {
+    let is_flow = text.trim_start().starts_with(['{', '[']) && !text.starts_with("{{");
+    match Node::parse(text) {
+        Ok(node) if is_flow || !matches!(node.value, Value::Map(_) | Value::List(_)) => node.to_json(),
+        _ => text.into(),
     }
 }
 
@@ -282,6 +344,26 @@ constraints: ['validate.als.coverage_items@10 >= 0.02']
                 other => other.to_string(),
             };
             assert!(error.contains(words), "{to}: {error}");
+        }
+        let halving = |resource: &str, min: u32| {
+            let line = format!("successive_halving: {{ resource: {resource}, min: {min}, max: 9 }}");
+            read(&GOOD.replace("space: { ", &format!("space: {{ {line}, ")))
+        };
+        let experiment = halving("vars.iterations", 1).unwrap();
+        assert_eq!(experiment.rungs, [1, 3, 9]);
+        assert_eq!(experiment.on_rung(0, 1).name, "factors=8,raw=1,iterations=3");
+        assert_eq!(experiment.on_rung(0, 1).values["vars.iterations"], 3);
+        for (resource, min, words) in [
+            ("als.factors", 1, "is the resource of `successive_halving` and a setting to try"),
+            ("split.strategy", 1, "`split.strategy` is given in `set` and in `space`"),
+            ("iterations", 1, "`iterations` names neither a parameter nor a variable"),
+            ("vars.iterations", 8, "`successive_halving`: `max` must be at least"),
+        ] {
+            let error = match halving(resource, min).unwrap_err() {
+                SpecError::File(error) => error.messages().collect::<Vec<_>>().join("; "),
+                other => other.to_string(),
+            };
+            assert!(error.contains(words), "{error}");
         }
         let twice = read(&GOOD.replace("maximize", "minimise").replace("[8, 16]", "[]")).unwrap_err();
         assert!(twice.to_string().contains("mistake"));

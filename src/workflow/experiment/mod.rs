@@ -7,11 +7,13 @@
 //! [`record`], so that it can be shown again without running anything.
 
 pub mod file;
+pub mod halving;
 pub mod objective;
 pub mod record;
 pub mod space;
 
 pub use file::{Experiment, ExperimentError};
+pub use halving::Halving;
 pub use objective::{Constraint, Direction, MetricName, Objective};
-pub use record::{AgainstBest, Ended, ExperimentRecord, VariantRecord};
+pub use record::{Against, Ended, ExperimentRecord, UnreadableRecord, VariantRecord};
 pub use space::Variant;

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use super::halving::Halving;
 use crate::workflow::digest::Digest;
 
 /// Variants of one experiment; more are a slip of the pen.
@@ -27,6 +28,8 @@ pub struct Space {
     pub list: Vec<BTreeMap<String, Json>>,
     /// Settings drawn by chance.
     pub random: Option<Random>,
+    /// A little for every setting, more for those that do best with it.
+    pub successive_halving: Option<Halving>,
 }
 
 /// Settings drawn by chance; the same seed draws the same.
@@ -66,12 +69,23 @@ pub struct Variant {
     pub values: BTreeMap<String, Json>,
 }
 
+impl Variant {
+    /// Itself with one value more, for one rung of an experiment with [`Halving`].
+    #[must_use]
+    pub fn with(&self, path: &str, value: &Json) -> Self {
+        let mut values = self.values.clone();
+        values.insert(path.to_owned(), value.clone());
+        let last = path.rsplit('.').next().unwrap_or(path);
+        Self { name: format!("{},{last}={}", self.name, shown(value)), values }
+    }
+}
+
 impl Space {
-    /// The variants, each once, in the order of the file.
+    /// The variants, each once, in the order of the file; and how many settings were equal to an earlier one.
     ///
     /// # Errors
     /// When there are none or too many, a parameter is given twice, or a distribution is not one.
-    pub fn variants(&self) -> Result<Vec<Variant>, String> {
+    pub fn variants(&self) -> Result<(Vec<Variant>, usize), String> {
         let mut parts: Vec<Vec<BTreeMap<String, Json>>> = Vec::new();
         for (path, values) in &self.grid {
             if values.is_empty() {
@@ -86,7 +100,7 @@ impl Space {
             parts.push(random.draw()?);
         }
         if parts.is_empty() {
-            return Err("`space` is empty: give `grid`, `list` or `random`".to_owned());
+            return Err("`space` has no settings: give `grid`, `list` or `random`".to_owned());
         }
         let size = parts.iter().try_fold(1usize, |size, part| size.checked_mul(part.len()));
         if size.is_none_or(|size| size > MOST_VARIANTS) {
@@ -105,9 +119,10 @@ impl Space {
             }
             points = longer;
         }
-        let mut seen = BTreeSet::new();
+        let (mut seen, all) = (BTreeSet::new(), points.len());
         points.retain(|point| seen.insert(Json::from_iter(point.clone()).to_string()));
-        Ok(named(points))
+        let equal = all - points.len();
+        Ok((named(points), equal))
     }
 }
 
@@ -205,7 +220,7 @@ fn is_plain(character: char) -> bool {
 }
 
 /// A value as people write it.
-fn shown(value: &Json) -> String {
+pub fn shown(value: &Json) -> String {
     match value {
         Json::String(text) => text.clone(),
         other => other.to_string(),
@@ -222,7 +237,7 @@ mod tests {
     }
 
     fn names(yaml: &str) -> Vec<String> {
-        space(yaml).variants().unwrap().into_iter().map(|variant| variant.name).collect()
+        space(yaml).variants().unwrap().0.into_iter().map(|variant| variant.name).collect()
     }
 
     #[test]
@@ -241,7 +256,9 @@ mod tests {
 
     #[test]
     fn equal_settings_are_one_variant_and_long_names_are_cut() {
-        assert_eq!(names("list: [{ a.b: 1 }, { a.b: 1 }, { a.b: 1.5 }]"), ["b=1", "b=1.5"]);
+        let equal = "list: [{ a.b: 1 }, { a.b: 1 }, { a.b: 1.5 }]";
+        assert_eq!(names(equal), ["b=1", "b=1.5"]);
+        assert_eq!(space(equal).variants().unwrap().1, 1);
         let long = names(&format!("grid: {{ a.b: [{0}x, {0}y] }}", "word".repeat(40)));
         assert!(long[0] != long[1] && long[0].len() <= LONGEST_NAME, "{long:?}");
         let alike = names("grid: { a.b: [a/b, a_b] }");
@@ -253,8 +270,8 @@ mod tests {
         let random = "random: { samples: 50, seed: 3, parameters: { als.alpha: { log_uniform: [0.001, 10] }, \
                       als.factors: { choice: [8, 16] }, als.iterations: { integer: [3, 5] }, \
                       als.regularization: { uniform: [0, 1] } } }";
-        let drawn = space(random).variants().unwrap();
-        assert_eq!(drawn, space(random).variants().unwrap());
+        let (drawn, _) = space(random).variants().unwrap();
+        assert_eq!(drawn, space(random).variants().unwrap().0);
         assert_eq!(drawn.len(), 50);
         let number = |variant: &Variant, path: &str| variant.values[path].as_f64().unwrap();
         for variant in &drawn {
@@ -270,7 +287,7 @@ mod tests {
     #[test]
     fn what_is_no_space_says_why() {
         for (yaml, words) in [
-            ("{}", "`space` is empty"),
+            ("{}", "`space` has no settings"),
             ("grid: { a.b: [] }", "no value for `a.b`"),
             ("grid: { a.b: [1] }\nlist: [{ a.b: 2 }]", "`a.b` is given twice"),
             ("random: { samples: 1, parameters: {} }", "has no `parameters`"),

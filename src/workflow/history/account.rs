@@ -209,6 +209,7 @@ impl Story {
             | Event::RunWaited { .. }
             | Event::RunFollowed { .. }
             | Event::StepWaited { .. }
+            | Event::StepFetchBegan { .. }
             | Event::ArtifactRestored { .. }
             | Event::StepProgressed { .. } => {}
         }

@@ -65,7 +65,7 @@ pub struct UnknownRun {
     hint: String,
 }
 
-/// The run that `name` means: its id, the beginning of one id, or `last`.
+/// The run that `name` means: its id, the beginning of one id, `last`, or `last~N` for the Nth before it.
 ///
 /// # Errors
 /// When no run is called so, or the ids of several begin so.
@@ -73,6 +73,9 @@ pub fn find(folder: &Path, name: &str) -> Result<RecordedRun, UnknownRun> {
     let runs = runs(folder);
     let found: Vec<&RecordedRun> = match name {
         "last" => runs.iter().take(1).collect(),
+        before if let Some(n) = before.strip_prefix("last~").and_then(|n| n.parse().ok()) => {
+            runs.iter().skip(n).take(1).collect()
+        }
         _ => match runs.iter().find(|run| run.id == name) {
             Some(exact) => vec![exact],
             None => runs.iter().filter(|run| !name.is_empty() && run.id.starts_with(name)).collect(),
@@ -199,6 +202,8 @@ mod tests {
         let id = |name: &str| find(folder.path(), name).map(|run| run.id).map_err(|error| error.to_string());
         assert_eq!(id("20260101").unwrap(), "20260101T000000000Z-1");
         assert_eq!(id("last").unwrap(), "20260102T000000000Z-1");
+        assert_eq!(id("last~1").unwrap(), "20260101T000000000Z-1");
+        assert!(id("last~2").is_err() && id("last~x").is_err());
         assert_eq!(id("2026").unwrap_err(), "2 runs are called `2026`; expected one");
         assert_eq!(id("2027").unwrap_err(), "0 runs are called `2027`; expected one");
     }

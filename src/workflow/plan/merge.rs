@@ -24,46 +24,53 @@ enum From {
     File(PathBuf),
 }
 
+/// The plan of one variant.
+pub struct VariantPlan {
+    /// What its own steps are named after.
+    pub name: String,
+    /// All of its pipeline.
+    pub plan: Plan,
+    /// The steps that take part; with each, all that it reads.
+    pub wanted: BTreeSet<usize>,
+}
+
 impl Plan {
-    /// Merges the plans of variants, of each the steps that `wanted` has; outputs are released under `folder`, a
+    /// Merges the plans of variants, of each the steps that are wanted; outputs are released under `folder`, a
     /// folder for each step. `path` is the file that is to blame.
-    pub fn merge(
-        name: String,
-        path: &Path,
-        folder: &Path,
-        variants: Vec<(String, Self, BTreeSet<usize>)>,
-    ) -> Merged {
-        let n_variants = variants.len();
+    ///
+    /// Steps keep their positions and names when more variants are added at the end, unless a step that all had
+    /// is not that of the new ones.
+    pub fn merge(name: String, path: &Path, folder: &Path, variants: &[VariantPlan]) -> Merged {
+        let tracking = variants.first().and_then(|variant| variant.plan.tracking.clone());
         let mut steps: Vec<PlannedStep> = Vec::new();
         let mut known: HashMap<Key, usize> = HashMap::new();
         let mut first_of: Vec<usize> = Vec::new();
-        let mut names = Vec::with_capacity(n_variants);
-        let mut positions = Vec::with_capacity(n_variants);
-        for (number, (variant, plan, wanted)) in variants.into_iter().enumerate() {
+        let mut positions = Vec::with_capacity(variants.len());
+        for (number, VariantPlan { plan, wanted, .. }) in variants.iter().enumerate() {
             let mut places = vec![None; plan.steps.len()];
             let mut own = BTreeMap::new();
-            for (old, mut step) in plan.steps.into_iter().enumerate() {
-                if !wanted.contains(&old) {
-                    continue;
-                }
-                step.dependencies = step.dependencies.iter().filter_map(|&before| places[before]).collect();
-                step.dependencies.sort_unstable();
-                for input in &mut step.inputs {
+            for &old in wanted {
+                let step = &plan.steps[old];
+                let mut dependencies: Vec<usize> =
+                    step.dependencies.iter().filter_map(|&before| places[before]).collect();
+                dependencies.sort_unstable();
+                let mut inputs = step.inputs.clone();
+                for input in &mut inputs {
                     if let Source::Step { step, .. } = &mut input.source {
                         *step = places[*step].expect("what is wanted comes with all that it reads");
                     }
                 }
-                let new = *known.entry(key(&step)).or_insert(steps.len());
+                let new = *known.entry(key(step, &inputs, &dependencies)).or_insert(steps.len());
                 places[old] = Some(new);
                 own.insert(step.name.clone(), new);
                 if new == steps.len() {
-                    steps.push(step);
+                    steps.push(PlannedStep { dependencies, inputs, ..step.clone() });
                     first_of.push(number);
                 }
             }
-            names.push(variant);
             positions.push(own);
         }
+        let names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
         rename(&mut steps, &first_of, &names, &positions);
         for step in &mut steps {
             for output in &mut step.outputs {
@@ -75,7 +82,7 @@ impl Plan {
             }
         }
         let graph = graph_of(&steps);
-        let mut plan = Self { name, path: path.to_owned(), steps, graph };
+        let mut plan = Self { name, path: path.to_owned(), tracking, steps, graph };
         // A step that tells of others knows them by name.
         for position in
             (0..plan.steps.len()).filter(|&position| plan.steps[position].kind.lineage).collect::<Vec<_>>()
@@ -86,21 +93,21 @@ impl Plan {
     }
 }
 
-fn key(step: &PlannedStep) -> Key {
+fn key(step: &PlannedStep, inputs: &[PlannedInput], dependencies: &[usize]) -> Key {
     let from = |input: &PlannedInput| match &input.source {
         Source::Step { step, port } => From::Step(*step, port.clone()),
         Source::File(path) => From::File(path.clone()),
     };
-    let inputs = step.inputs.iter().map(|input| (input.label(), from(input))).collect();
+    let inputs = inputs.iter().map(|input| (input.label(), from(input))).collect();
     let outputs = step.outputs.iter().map(|output| output.port.clone()).collect();
-    (step.definition, inputs, step.dependencies.clone(), outputs)
+    (step.definition, inputs, dependencies.to_vec(), outputs)
 }
 
 /// A step that is one for all variants keeps its name, unless another one has it as well.
 fn rename(
     steps: &mut [PlannedStep],
     first_of: &[usize],
-    variants: &[String],
+    variants: &[&str],
     positions: &[BTreeMap<String, usize>],
 ) {
     let mut uses: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
@@ -148,10 +155,11 @@ vars: { size: 1 }
         let variants = [1, 2, 1].iter().enumerate().map(|(number, &size)| {
             let plan = plan(size);
             let wanted = plan.before(plan.position("judge").unwrap());
-            (format!("v{number}"), plan, wanted)
+            VariantPlan { name: format!("v{number}"), plan, wanted }
         });
+        let variants: Vec<VariantPlan> = variants.collect();
         let Merged { plan, positions } =
-            Plan::merge("all".to_owned(), Path::new("e.yaml"), Path::new("out"), variants.collect());
+            Plan::merge("all".to_owned(), Path::new("e.yaml"), Path::new("out"), &variants);
         let names: Vec<&str> = plan.steps.iter().map(|step| step.name.as_str()).collect();
         assert_eq!(names, ["make", "fit@v0", "judge@v0", "fit@v1", "judge@v1"]);
         assert_eq!(positions[0], positions[2]);

@@ -17,6 +17,7 @@ use crate::workflow::spec::Retries;
 pub struct PlanRecord {
     name: String,
     path: PathBuf,
+    tracking: Option<String>,
     steps: Vec<StepRecord>,
 }
 
@@ -59,7 +60,12 @@ impl PlanRecord {
             timeout: step.timeout,
             retries: step.retries,
         });
-        Self { name: plan.name.clone(), path: plan.path.clone(), steps: steps.collect() }
+        Self {
+            name: plan.name.clone(),
+            path: plan.path.clone(),
+            tracking: plan.tracking.clone(),
+            steps: steps.collect(),
+        }
     }
 
     /// The plan, when its kinds and environment variables are still there.
@@ -94,6 +100,6 @@ impl PlanRecord {
         });
         let steps = steps.collect::<Option<Vec<_>>>()?;
         let graph = graph_of(&steps);
-        Some(Plan { name: self.name, path: self.path, steps, graph })
+        Some(Plan { name: self.name, path: self.path, tracking: self.tracking, steps, graph })
     }
 }

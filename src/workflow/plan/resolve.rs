@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{PlannedInput, PlannedOutput, PlannedStep, Source};
 use crate::workflow::digest::Digest;
 use crate::workflow::fault::{Fault, did_you_mean, nearest};
-use crate::workflow::kind::{Arity, Kind};
+use crate::workflow::kind::{ANY, Arity, Kind};
 use crate::workflow::parameters;
 use crate::workflow::source::Span;
 use crate::workflow::spec::{InputSpec, OffStep, Spec, StepSpec};
@@ -39,7 +39,7 @@ pub fn resolve(spec: &Spec, kinds: &'static [Kind], root: &Path, faults: &mut Ve
     let kinds_of: Vec<Option<&'static Kind>> =
         spec.steps.iter().map(|step| find_kind(step, kinds, faults)).collect();
     let mut schemas: HashMap<&str, Value> = HashMap::new();
-    let parameters: Vec<Option<String>> = spec
+    let parameters: Vec<Option<Given>> = spec
         .steps
         .iter()
         .zip(&kinds_of)
@@ -103,7 +103,9 @@ pub fn resolve(spec: &Spec, kinds: &'static [Kind], root: &Path, faults: &mut Ve
     let parts =
         spec.steps.iter().zip(kinds_of).zip(parameters).zip(inputs).zip(outputs.clone()).zip(&dependencies);
     for (((((step, kind), parameters), inputs), outputs), dependencies) in parts {
-        let (Some(kind), Some(parameters)) = (kind, parameters) else { continue };
+        let (Some(kind), Some(Given { parameters, secrets })) = (kind, parameters) else { continue };
+        let mut environment = step.environment.clone();
+        environment.extend(secrets);
         let planned = PlannedStep {
             name: step.name.clone(),
             group: step.group.clone(),
@@ -114,7 +116,7 @@ pub fn resolve(spec: &Spec, kinds: &'static [Kind], root: &Path, faults: &mut Ve
             inputs,
             outputs,
             dependencies: dependencies.clone(),
-            environment: step.environment.clone(),
+            environment,
             probes: step.probes.clone(),
             threads: step.threads,
             memory: step.memory,
@@ -149,8 +151,15 @@ fn find_kind(step: &StepSpec, kinds: &'static [Kind], faults: &mut Vec<Fault>) -
     found
 }
 
-/// The parameters after defaults, as JSON text.
-fn check_parameters(step: &StepSpec, kind: &Kind, schema: &Value, faults: &mut Vec<Fault>) -> Option<String> {
+/// What a step was given.
+struct Given {
+    /// The parameters after defaults, as JSON text.
+    parameters: String,
+    /// What that text leaves out.
+    secrets: BTreeMap<String, String>,
+}
+
+fn check_parameters(step: &StepSpec, kind: &Kind, schema: &Value, faults: &mut Vec<Fault>) -> Option<Given> {
     let found = parameters::check(&step.parameters, schema, "parameter");
     if !found.is_empty() {
         let reference = format!("`recsys kinds {}` lists its parameters", kind.name);
@@ -177,7 +186,7 @@ fn check_parameters(step: &StepSpec, kind: &Kind, schema: &Value, faults: &mut V
         faults.push(Fault::new(place.clone(), fault.message));
         return None;
     }
-    Some(runnable.parameters().to_string())
+    Some(Given { parameters: runnable.parameters().to_string(), secrets: runnable.secrets() })
 }
 
 fn plan_outputs(step: &StepSpec, kind: Option<&Kind>, faults: &mut Vec<Fault>) -> Vec<PlannedOutput> {
@@ -387,6 +396,8 @@ impl Edges<'_> {
         let made = self.kinds[writer].and_then(|kind| kind.output(port)).map(|port| port.data);
         if let (Some(made), Some(accepts)) = (made, accepts)
             && !accepts.contains(&made)
+            && made != ANY
+            && !accepts.contains(&ANY)
         {
             let message = format!(
                 "the input `{}` wants {}, but `{}.{port}` is {made}",

@@ -20,6 +20,8 @@ pub struct PipelineFile {
     include: Option<Vec<String>>,
     /// Values for templates: `{{ vars.raw }}`; `--var raw=DIR` changes them. They may use each other.
     vars: Option<BTreeMap<String, Json>>,
+    /// Where runs are logged. No part of any fingerprint.
+    tracking: Option<Json>,
     /// Steps by name.
     #[schemars(example = serde_json::json!({ "hello": { "run": "echo hello" } }))]
     steps: Option<BTreeMap<String, StepFile>>,

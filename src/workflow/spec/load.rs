@@ -235,6 +235,23 @@ pub fn name_of(files: &[Loaded], path: &Path, faults: &mut Vec<Fault>) -> String
     if slug.is_empty() { "pipeline".to_owned() } else { slug }
 }
 
+/// `tracking:` of all files, rendered: of each key what the including file says, or else the configuration
+/// read last; a word such as `false` stands for everything before it.
+pub fn tracking(files: &[Loaded], changes: &[Node], scope: &Scope, faults: &mut Vec<Fault>) -> Option<Node> {
+    let given = files.iter().filter_map(|file| file.root.given("tracking")).chain(changes);
+    let mut whole: Option<Node> = None;
+    for node in given.map(|node| scope.render(node, faults)) {
+        match (&mut whole, node.value) {
+            (Some(Node { value: Value::Map(known), .. }), Value::Map(entries)) => {
+                known.retain(|old| entries.iter().all(|entry| entry.key != old.key));
+                known.extend(entries);
+            }
+            (_, value) => whole = Some(Node::new(value, node.span)),
+        }
+    }
+    whole
+}
+
 /// The scope with the variables of all files; those of the including file and then of the command line win.
 pub fn variables(
     files: &[Loaded],

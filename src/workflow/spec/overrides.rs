@@ -29,6 +29,8 @@ pub struct Changes {
     pub vars: Vec<VariableChange>,
     /// Values of parameters.
     pub parameters: Vec<ParameterChange>,
+    /// What configuration files say under `tracking:`.
+    pub tracking: Vec<Node>,
 }
 
 /// A value for one variable.
@@ -116,6 +118,7 @@ fn read_config(
             value: entry.node.clone(),
         });
     }
+    changes.tracking.extend(root.given("tracking").cloned());
     for step in root.get("steps").map_or(&[][..], Node::entries) {
         changes.parameters.extend(step.node.entries().iter().map(|entry| ParameterChange {
             step: step.key.clone(),

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::staging::is_dead;
 use super::survey::{FoundResult, Survey, entries, is_unfinished};
-use super::{LAYOUT, Store};
+use super::{LAYOUT, StepResult, Store};
 use crate::workflow::digest::Digest;
 use crate::workflow::files::FilesError;
 use crate::workflow::history::read::RecordedRun;
@@ -71,34 +71,21 @@ impl Store {
             let old = |found: &&FoundResult| now.duration_since(found.used).is_ok_and(|since| since > age);
             garbage.results.extend(loose.extract_if(.., |found| old(found)).map(|found| found.path.clone()));
         }
-        let mut users: BTreeMap<Digest, usize> = BTreeMap::new();
-        for digest in kept.iter().chain(&loose).flat_map(|found| digests(found)) {
-            *users.entry(digest).or_default() += 1;
-        }
-        for digest in
-            survey.releases.values().flat_map(|state| state.steps.values()).flat_map(|s| s.outputs.values())
-        {
-            *users.entry(digest.object.digest).or_default() += 1;
-        }
-        let size = |digest: &Digest| survey.objects.get(digest).copied().unwrap_or(0);
-        let mut total: u64 = users.keys().map(size).sum();
-        loose.sort_by(|a, b| cost_per_byte(a).total_cmp(&cost_per_byte(b)).then(a.used.cmp(&b.used)));
+        let mut users = Users::new(&survey.objects);
+        kept.iter().chain(&loose).for_each(|found| users.add(&found.result));
+        let releases = survey.releases.values().flat_map(|state| state.steps.values());
+        releases.flat_map(|step| step.outputs.values()).for_each(|file| users.count(file.object.digest));
+        loose.sort_by(|a, b| {
+            cost_per_byte(&a.result).total_cmp(&cost_per_byte(&b.result)).then(a.used.cmp(&b.used))
+        });
         for found in loose {
-            if policy.max_size.is_none_or(|limit| total <= limit) {
+            if policy.max_size.is_none_or(|limit| users.total <= limit) {
                 break;
             }
             garbage.results.push(found.path.clone());
-            for digest in digests(found) {
-                if let Some(count) = users.get_mut(&digest) {
-                    *count -= 1;
-                    if *count == 0 {
-                        users.remove(&digest);
-                        total -= size(&digest);
-                    }
-                }
-            }
+            users.remove(&found.result);
         }
-        for (digest, bytes) in survey.objects.iter().filter(|(digest, _)| !users.contains_key(digest)) {
+        for (digest, bytes) in survey.objects.iter().filter(|(digest, _)| !users.need(**digest)) {
             garbage.objects.push(self.object_path(*digest));
             garbage.bytes += bytes;
         }
@@ -167,15 +154,61 @@ impl Store {
     }
 }
 
-/// Seconds of work that one byte holds.
-fn cost_per_byte(found: &FoundResult) -> f64 {
-    let bytes: u64 = found.result.outputs.values().map(|object| object.size).sum();
-    found.result.seconds / (bytes.max(1) as f64)
+/// How many results and releases need each object, and what the needed ones take.
+pub struct Users<'a> {
+    sizes: &'a BTreeMap<Digest, u64>,
+    counts: BTreeMap<Digest, usize>,
+    /// Bytes of the needed objects.
+    pub total: u64,
 }
 
-fn digests(found: &FoundResult) -> impl Iterator<Item = Digest> {
-    let digests: BTreeSet<Digest> = found.result.outputs.values().map(|object| object.digest).collect();
-    digests.into_iter()
+impl<'a> Users<'a> {
+    /// Nobody needs these objects, which have these sizes in bytes.
+    pub fn new(sizes: &'a BTreeMap<Digest, u64>) -> Self {
+        Self { sizes, counts: BTreeMap::new(), total: 0 }
+    }
+
+    /// A result needs its objects.
+    pub fn add(&mut self, result: &StepResult) {
+        digests(result).into_iter().for_each(|digest| self.count(digest));
+    }
+
+    /// Something needs an object.
+    pub fn count(&mut self, digest: Digest) {
+        let count = self.counts.entry(digest).or_default();
+        *count += 1;
+        if *count == 1 {
+            self.total += self.sizes.get(&digest).copied().unwrap_or(0);
+        }
+    }
+
+    /// A result that was added goes.
+    pub fn remove(&mut self, result: &StepResult) {
+        for digest in digests(result) {
+            if let Some(count) = self.counts.get_mut(&digest) {
+                *count -= 1;
+                if *count == 0 {
+                    self.counts.remove(&digest);
+                    self.total -= self.sizes.get(&digest).copied().unwrap_or(0);
+                }
+            }
+        }
+    }
+
+    /// Whether anything needs an object.
+    pub fn need(&self, digest: Digest) -> bool {
+        self.counts.contains_key(&digest)
+    }
+}
+
+/// Seconds of work that one byte of a result holds.
+pub fn cost_per_byte(result: &StepResult) -> f64 {
+    let bytes: u64 = result.outputs.values().map(|object| object.size).sum();
+    result.seconds / (bytes.max(1) as f64)
+}
+
+fn digests(result: &StepResult) -> BTreeSet<Digest> {
+    result.outputs.values().map(|object| object.digest).collect()
 }
 
 fn remove(path: &Path) -> io::Result<()> {

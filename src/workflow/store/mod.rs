@@ -12,7 +12,7 @@ mod result;
 mod staging;
 pub mod survey;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -29,6 +29,8 @@ use super::digests::{self, Digests};
 use super::files::FilesError;
 use super::fingerprint::{Fingerprint, RunKey};
 use super::kind::Notes;
+use super::outside::{self, OutsideError};
+use super::plan::PlannedStep;
 use super::probe::{self, ProbeError};
 
 pub use lock::{KeyLock, Lock};
@@ -50,6 +52,8 @@ pub struct Store {
     unsynced: Mutex<Vec<PathBuf>>,
     /// What commands of `fingerprint:` said to this process; each is asked once.
     probed: Mutex<HashMap<String, Digest>>,
+    /// What steps read outside of the project, as they told this process; each is asked once.
+    outside: Mutex<HashMap<Digest, Option<(String, Digest)>>>,
 }
 
 /// What a lookup found.
@@ -101,7 +105,13 @@ impl Store {
     pub fn open(folder: &Path) -> Self {
         let folder = folder.join(LAYOUT);
         let digests = Digests::open(&folder);
-        Self { folder, digests, unsynced: Mutex::default(), probed: Mutex::default() }
+        Self {
+            folder,
+            digests,
+            unsynced: Mutex::default(),
+            probed: Mutex::default(),
+            outside: Mutex::default(),
+        }
     }
 
     /// Makes the folders that are missing.
@@ -141,6 +151,25 @@ impl Store {
         let digest = probe::ask(command, root, environment, &|| self.digests.is_stopped())?;
         probed.insert(words, digest);
         Ok(digest)
+    }
+
+    /// What a step reads outside of the project, and the state that it is in.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    pub fn outside(&self, step: &PlannedStep, root: &Path) -> Result<Option<(String, Digest)>, OutsideError> {
+        let mut told = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(outside) = told.get(&step.definition) {
+            return Ok(outside.clone());
+        }
+        let outside = outside::ask(step, root, &|| self.digests.is_stopped())?;
+        told.insert(step.definition, outside.clone());
+        Ok(outside)
+    }
+
+    /// Where steps keep what has to outlast them.
+    pub fn lasting(&self) -> PathBuf {
+        self.folder.join("lasting")
     }
 
     /// Gives up hashing files and asking commands when `stop` is set.
@@ -189,6 +218,20 @@ impl Store {
         StepResult::unsealed(&fs::read(self.result_path(key)).ok()?).ok()
     }
 
+    /// The results with these keys, as far as they are recorded; found by the names of their files, for those who
+    /// only know the whole key.
+    pub fn recorded_as(&self, keys: &BTreeSet<Digest>) -> BTreeMap<Digest, StepResult> {
+        let folders = survey::entries(&self.folder.join("results"));
+        let files = folders.iter().flat_map(|folder| survey::entries(folder));
+        let named = files.filter_map(|path| {
+            let key = Digest::from_hex(path.file_name()?.to_str()?.split_once('.')?.1)?;
+            keys.contains(&key).then_some((key, path))
+        });
+        named
+            .filter_map(|(key, path)| Some((key, StepResult::unsealed(&fs::read(path).ok()?).ok()?)))
+            .collect()
+    }
+
     /// The definitions of which there is any result.
     pub fn definitions(&self) -> HashSet<Digest> {
         let folders = survey::entries(&self.folder.join("results"));
@@ -222,8 +265,7 @@ impl Store {
             outputs.insert(output.clone(), self.take(path)?);
         }
         let result = StepResult::new(fingerprint, outputs, notes, elapsed.as_secs_f64());
-        key.record(&result)?;
-        self.written(key.path().to_owned());
+        self.record(key, &result)?;
         Ok(result)
     }
 
@@ -232,24 +274,46 @@ impl Store {
     /// # Errors
     /// When the disk refuses.
     pub fn take(&self, path: &Path) -> Result<Object, FilesError> {
-        let private = own(path).and_then(|()| {
-            let size = fs::metadata(path)?.len();
-            Ok((digests::hash(path, size)?, size))
-        });
-        let (digest, size) = private.map_err(FilesError::new("read", path))?;
-        let object = Object { digest, size };
-        let target = self.object_path(digest);
-        if !self.holds(&object) {
+        let object = measure(path)?;
+        self.place(path, &object)?;
+        Ok(object)
+    }
+
+    /// Takes a private file that has to have these bytes; false when it has others, and is not taken.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn take_exactly(&self, path: &Path, wanted: &Object) -> Result<bool, FilesError> {
+        let is_right = measure(path)? == *wanted;
+        if is_right {
+            self.place(path, wanted)?;
+        }
+        Ok(is_right)
+    }
+
+    fn place(&self, path: &Path, object: &Object) -> Result<(), FilesError> {
+        let target = self.object_path(object.digest);
+        if !self.holds(object) {
             let folder = target.parent().expect("an object lies in a folder of the store");
             let place = || -> io::Result<()> {
                 fs::create_dir_all(folder)?;
                 fs::rename(path, &target)
             };
             place().map_err(FilesError::new("write", &target))?;
-            self.digests.note(&target, digest);
+            self.digests.note(&target, object.digest);
             self.written(target);
         }
-        Ok(object)
+        Ok(())
+    }
+
+    /// Records a result whose objects are in the store.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn record(&self, key: &KeyLock, result: &StepResult) -> Result<(), FilesError> {
+        key.record(result)?;
+        self.written(key.path().to_owned());
+        Ok(())
     }
 
     /// Takes back an object that was lost from a file that still has its bytes.
@@ -318,6 +382,16 @@ impl Store {
     fn written(&self, path: PathBuf) {
         self.unsynced.lock().unwrap_or_else(PoisonError::into_inner).push(path);
     }
+}
+
+/// Makes a private file read-only and hashes it.
+fn measure(path: &Path) -> Result<Object, FilesError> {
+    let measure = || -> io::Result<Object> {
+        own(path)?;
+        let size = fs::metadata(path)?.len();
+        Ok(Object { digest: digests::hash(path, size)?, size })
+    };
+    measure().map_err(FilesError::new("read", path))
 }
 
 /// Makes a file read-only and nobody else's: one that has other names, a hard link to somebody's data,

@@ -26,12 +26,7 @@ impl Environment {
 
     /// The variables of the process, filled up from `.env`.
     pub fn of_process(root: &Path) -> Self {
-        let mut values = dotenv(root);
-        values.extend(
-            std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
-        );
-        Self::new(values)
+        Self::new(of_process(root))
     }
 
     /// One value.
@@ -79,6 +74,16 @@ impl Object for Environment {
         self.read(EVERY_NAME);
         Enumerator::Values(self.values.keys().map(Dynamic::from).collect())
     }
+}
+
+/// The variables of the process, filled up from `.env` in the project folder.
+pub fn of_process(root: &Path) -> BTreeMap<String, String> {
+    let mut values = dotenv(root);
+    values.extend(
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+    );
+    values
 }
 
 fn dotenv(root: &Path) -> BTreeMap<String, String> {
