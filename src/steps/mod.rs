@@ -9,6 +9,7 @@ mod blend;
 mod bpr;
 mod ease;
 pub mod evaluate;
+mod flat_lists;
 mod graph_filter;
 mod item2item;
 mod item_knn;
@@ -61,6 +62,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<rank::Rank>(),
     Kind::of::<Rerank>(),
     Kind::of::<evaluate::Evaluate>(),
+    Kind::of::<flat_lists::FlatLists>(),
     Kind::of::<serve::Serve>(),
     Kind::of::<shell::Shell>(),
 ];
@@ -91,6 +93,8 @@ pub mod data_type {
     pub const RECOMMENDATIONS: &str = "recommendations";
     /// `track_id, similar_track_id, score, rank`.
     pub const SIMILAR: &str = "similar tracks";
+    /// Ranked lists as a service has them in memory.
+    pub const FLAT_LISTS: &str = "flat lists";
     /// `track_id, score, rank`.
     pub const TOP_POPULAR: &str = "top popular";
     /// A score for every track.
