@@ -34,7 +34,7 @@ fn the_official_package_trains_the_ranker() {
     assert!(project.run(&by_official).ran().is_empty());
 
     let by_us = [&SMALL[..], &["--set", &python]].concat();
-    assert_eq!(project.run(&by_us).ran(), ["rank", "rerank", "evaluate"]);
+    assert_eq!(project.run(&by_us).ran(), ["rank", "rerank", "evaluate", "report", "flat_lists"]);
     assert!(std::fs::read(project.path("artifacts/catboost_ranker.cbm")).unwrap().starts_with(b"CBM"));
 }
 
