@@ -228,7 +228,10 @@ fn equal(found: &Json, value: &str, number: Option<f64>) -> bool {
     match (found, number) {
         (Json::String(found), _) => found == value,
         (found, Some(number)) if found.is_number() => found.as_f64() == Some(number),
-        (found, _) => found.to_string() == value,
+        (Json::Bool(found), _) => value == if *found { "true" } else { "false" },
+        (Json::Null, _) => value == "null",
+        (Json::Number(_), _) => false,
+        (found, _) => serde_json::from_str::<Json>(value).is_ok_and(|value| value == *found),
     }
 }
 
