@@ -1,4 +1,6 @@
-//! `recsys storage`: whether buckets and URLs can be used, and what is missing.
+//! `recsys storage`: whether buckets and URLs can be used, and what is missing; copies of single objects.
+
+mod copy;
 
 use std::path::Path;
 
@@ -26,6 +28,8 @@ pub struct StorageArgs {
 enum StorageCommand {
     /// Try out a bucket, a URL or a folder: connection, permissions, and what is missing
     Check(CheckArgs),
+    /// Copy one object from or to this machine
+    Copy(copy::CopyArgs),
 }
 
 /// Try out a bucket, a URL or a folder: connection, permissions, and what is missing.
@@ -67,7 +71,13 @@ struct NotUsable {
 /// # Errors
 /// When something does not work.
 pub fn storage(args: &StorageArgs, root: &Path) -> Result<(), CommandError> {
-    let StorageCommand::Check(args) = &args.command;
+    match &args.command {
+        StorageCommand::Check(args) => check_place(args, root),
+        StorageCommand::Copy(args) => copy::copy(args, root),
+    }
+}
+
+fn check_place(args: &CheckArgs, root: &Path) -> Result<(), CommandError> {
     let environment = environment_of_process(root);
     let bucket = environment.get(BUCKET).map(|bucket| bucket.trim()).filter(|bucket| !bucket.is_empty());
     let given = args.address.clone().or_else(|| bucket.map(|bucket| format!("s3://{bucket}")));
@@ -81,7 +91,7 @@ pub fn storage(args: &StorageArgs, root: &Path) -> Result<(), CommandError> {
     let remote = Remote::open(&address, &settings, &stopped).map_err(CommandError::failed)?;
     let at = settings.endpoint.as_deref().map(crate::storage::address::without_secrets);
     let at = at.filter(|_| given.starts_with("s3:")).map(|at| format!(" at {at}")).unwrap_or_default();
-    console::say(&format!("{address}{at}\n"));
+    console::say(&format!("{address}{at}"));
     let findings = check(&remote);
     let mut works = true;
     for finding in &findings {
@@ -97,12 +107,11 @@ pub fn storage(args: &StorageArgs, root: &Path) -> Result<(), CommandError> {
             }
         };
         console::say(format!("  {word:5}  {:20}  {told}", finding.what).trim_end());
-        console::say("\n");
     }
     if works && let Ok(count @ 1..) = unfinished(&remote, args.abort_unfinished) {
         let done = if args.abort_unfinished { "were aborted" } else { "can go: `--abort-unfinished`" };
         console::say(&format!(
-            "  {count} uploads that were begun more than a day ago and never completed {done}\n"
+            "  {count} uploads that were begun more than a day ago and never completed {done}"
         ));
     }
     let address = address.to_string();

@@ -159,8 +159,13 @@ impl Findings {
             return;
         };
         let part = uploads.part(&key, upload, 1, Bytes::from(vec![0; PART]));
-        let sent = part.and_then(|_| uploads.parts(&key, upload));
-        self.note("upload in parts", sent.map_err(object.error("upload")), |_| String::new());
+        if self.note("upload in parts", part.map_err(object.error("upload")), |_| String::new()) {
+            let outcome = match uploads.parts(&key, upload) {
+                Ok(_) => Outcome::Works(String::new()),
+                Err(_) => Outcome::Lacks("an upload that was broken off begins anew".to_owned()),
+            };
+            self.0.push(Finding { what: "list parts", outcome });
+        }
         let aborted = uploads.abort(&key, upload);
         self.note("take an upload back", aborted.map_err(object.error("upload")), |()| String::new());
     }

@@ -42,6 +42,8 @@ pub enum Kind {
     TimedOut,
     /// The connection broke, or fewer bytes came than were announced.
     Broken,
+    /// What the server answers cannot be understood.
+    Garbled,
     /// The bytes do not have the checksum that they should have.
     Checksum,
     /// The server answers a range with the whole.
@@ -107,6 +109,7 @@ impl Kind {
             Self::Checksum => {
                 "the bytes were damaged on their way, or are not those that were asked for: compare the checksum with what the publisher says"
             }
+            Self::Garbled => "the server does not speak as S3 does: check `S3_ENDPOINT_URL`",
             Self::NoRanges | Self::Unsupported => {
                 "this server cannot do that: use another one, or another kind of address"
             }

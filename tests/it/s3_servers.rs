@@ -55,7 +55,9 @@ pub fn seaweedfs() -> Option<Bucket> {
         let mut command = Command::new(program);
         command.arg(format!("-logdir={}", folder.path().display())).arg("server");
         command.args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false"]);
-        command.args(["-master.volumeSizeLimitMB=256", "-volume.max=20", "-volume.preStopSeconds=1"]);
+        command.args(["-master.volumeSizeLimitMB=256", "-volume.max=500", "-volume.preStopSeconds=1"]);
+        // Each bucket has volumes of its own; by default it begins with seven.
+        command.env("WEED_MASTER_VOLUME_GROWTH_COPY_1", "1");
         command.args(["-s3", "-s3.port.iceberg=0", "-s3.port.lance=0"]);
         command.arg(format!("-dir={}", folder.path().join("data").display()));
         command.arg(format!("-s3.config={}", config.display()));
@@ -172,7 +174,8 @@ client = boto3.client('s3', endpoint_url=endpoint, aws_access_key_id=key, aws_se
                       region_name='us-east-1', config=Config(s3={'addressing_style': 'path'}))
 for left in reversed(range(240)):
     try:
-        client.create_bucket(Bucket=bucket)
+        if bucket not in [known['Name'] for known in client.list_buckets()['Buckets']]:
+            client.create_bucket(Bucket=bucket)
         client.put_object(Bucket=bucket, Key='first', Body=b'x')
         client.delete_object(Bucket=bucket, Key='first')
         break

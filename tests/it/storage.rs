@@ -213,7 +213,13 @@ fn an_upload_that_was_broken_off_is_gone_on_with_or_taken_back() {
         begin(&blake3::hash(&bytes).to_hex());
         assert_eq!(unfinished(&bucket), 1, "{}", bucket.server());
         assert_eq!(pending::abandoned(&files.path("notes")).len(), 1);
-        assert_eq!(files.upload(&object, &file).unwrap().sent, 12 << 20, "two of the parts were there");
+        // moto does not tell in the way of S3 which parts it has.
+        let had = if bucket.server() == "moto" { 0 } else { 10 };
+        assert_eq!(
+            files.upload(&object, &file).unwrap().sent,
+            (22 - had) << 20,
+            "two of the parts were there"
+        );
         assert!(object.bytes(bytes.len()).unwrap().0 == bytes);
         assert_eq!(unfinished(&bucket), 0);
         assert_eq!(pending::abandoned(&files.path("notes")), []);
@@ -265,6 +271,7 @@ fn a_check_tells_what_works_and_what_is_missing() {
             "get",
             "get ranges",
             "put on conditions",
+            "list what was put",
             "delete",
             "upload in parts",
             "take an upload back",

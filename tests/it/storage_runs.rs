@@ -17,17 +17,17 @@ use crate::storage_proxy::{Proxy, Trouble};
 const COUNT: &str = "
 steps:
   count:
-    inputs: { events: 's3://BUCKET/in/events.csv' }
+    inputs: { events: 's3://@bucket/in/events.csv' }
     outputs: { lines: artifacts/lines.txt }
     run: wc -l < {{ inputs.events }} > {{ outputs.lines }}
   double:
-    inputs: { lines: count.lines, events: 's3://BUCKET/in/events.csv' }
-    outputs: { out: 's3://BUCKET/out/double.txt' }
+    inputs: { lines: count.lines, events: 's3://@bucket/in/events.csv' }
+    outputs: { out: 's3://@bucket/out/double.txt' }
     run: cat {{ inputs.lines }} {{ inputs.lines }} > {{ outputs.out }}
 ";
 
 fn project(bucket: &Bucket, endpoint: &str, pipeline: &str) -> Project {
-    let project = Project::with(&pipeline.replace("BUCKET", bucket.name()));
+    let project = Project::with(&pipeline.replace("@bucket", bucket.name()));
     let env = format!(
         "S3_BUCKET_NAME={}\nS3_ENDPOINT_URL={endpoint}\nAWS_ACCESS_KEY_ID={KEY}\nAWS_SECRET_ACCESS_KEY={SECRET}\nRECSYS_STORAGE_ATTEMPTS=2\nRECSYS_STORAGE_TIMEOUT=10\n",
         bucket.name()
@@ -97,7 +97,7 @@ steps:
 fn without_the_server_a_run_goes_on_with_the_local_copies_when_told_to() {
     let Some(bucket) = seaweedfs() else { return };
     bucket.remote("in/events.csv").put(&b"a\nb\n"[..], &Condition::Always).unwrap();
-    let pipeline = COUNT.replace("'s3://BUCKET/out/double.txt'", "artifacts/double.txt");
+    let pipeline = COUNT.replace("'s3://@bucket/out/double.txt'", "artifacts/double.txt");
     let project = project(&bucket, bucket.endpoint(), &pipeline);
     project.run(&[]);
     let offline = project.read(".env").replace(bucket.endpoint(), "http://127.0.0.1:9");
@@ -130,20 +130,20 @@ fn what_is_pinned_is_fetched_once_and_refused_when_it_is_wrong() {
     let proxy = Proxy::of(bytes, |_, _| Trouble::None);
     let url = format!("{}/events.csv#blake3={digest}", proxy.endpoint());
     let pipeline = COUNT.split("  double:").next().unwrap();
-    let project = Project::with(&pipeline.replace("s3://BUCKET/in/events.csv", &url));
+    let project = Project::with(&pipeline.replace("s3://@bucket/in/events.csv", &url));
     project.run(&[]);
     proxy.forget();
     project.run(&[]).says("nothing to do");
     project.call(&["status"]).says("HIT download_events");
     assert_eq!(proxy.asked(), [], "the checksum says it all");
     let wrong = url.replace(&digest.to_string(), &"0".repeat(64));
-    project.write("pipelines/music.yaml", &pipeline.replace("s3://BUCKET/in/events.csv", &wrong));
+    project.write("pipelines/music.yaml", &pipeline.replace("s3://@bucket/in/events.csv", &wrong));
     let call = project.call(&["run"]);
     assert_eq!(call.code, 1);
     call.says(&format!("expected was blake3:{}", "0".repeat(64)));
     project.write(
         "pipelines/music.yaml",
-        &pipeline.replace("s3://BUCKET/in/events.csv", &url.replace(&digest[..60], "")),
+        &pipeline.replace("s3://@bucket/in/events.csv", &url.replace(&digest[..60], "")),
     );
     let call = project.call(&["check"]);
     assert_eq!(call.code, 2);
@@ -152,14 +152,14 @@ fn what_is_pinned_is_fetched_once_and_refused_when_it_is_wrong() {
 
 #[test]
 fn an_address_that_is_none_is_underlined_and_local_ones_are_paths() {
-    let project = Project::with(&COUNT.replace("s3://BUCKET/in/events.csv", "ftp://host/events.csv"));
+    let project = Project::with(&COUNT.replace("s3://@bucket/in/events.csv", "ftp://host/events.csv"));
     let call = project.call(&["check"]);
     assert_eq!(call.code, 2);
     call.says("`ftp://host/events.csv` is no address of an object: its scheme is not known");
-    let local = COUNT.replace("s3://BUCKET/in/events.csv", "file:in/events.csv");
+    let local = COUNT.replace("s3://@bucket/in/events.csv", "file:in/events.csv");
     project.write("in/events.csv", "1\n");
     let target = project.path("elsewhere/double.txt");
-    let local = local.replace("s3://BUCKET/out/double.txt", &format!("file://{}", target.display()));
+    let local = local.replace("s3://@bucket/out/double.txt", &format!("file://{}", target.display()));
     project.write("pipelines/music.yaml", &local);
     let mut ran = project.run(&[]).ran().into_iter().map(str::to_owned).collect::<Vec<_>>();
     ran.sort_unstable();
@@ -201,8 +201,8 @@ steps:
       a: '{0}/a.csv?X-Amz-Signature={signature}'
       b: '{1}/b.csv'
       c: '{{{{ env.SIGNED }}}}'
-      d: 's3://BUCKET/d'
-    outputs: {{ lines: 's3://BUCKET/lines.txt' }}
+      d: 's3://@bucket/d'
+    outputs: {{ lines: 's3://@bucket/lines.txt' }}
     run: cat {{{{ inputs.a }}}} {{{{ inputs.b }}}} {{{{ inputs.c }}}} > {{{{ outputs.lines }}}}
 ",
         web.endpoint(),

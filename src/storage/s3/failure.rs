@@ -27,7 +27,7 @@ where
             None => Failure::new(Kind::Unreachable, "no connection"),
         },
         SdkError::ServiceError(said) if said.raw().status().is_success() => {
-            Failure::new(Kind::Broken, format!("the answer cannot be understood: {}", chain(said.err())))
+            Failure::new(Kind::Garbled, format!("the answer cannot be understood: {}", chain(said.err())))
         }
         SdkError::ServiceError(said) => {
             of_answer(said.raw(), said.err().code().unwrap_or_default(), said.err().message())
@@ -37,7 +37,7 @@ where
             if status >= 400 {
                 return of_answer(said.raw(), "", None);
             }
-            Failure::new(Kind::Broken, "the answer cannot be understood")
+            Failure::new(Kind::Garbled, "the answer cannot be understood")
         }
         other => {
             // Before anything is sent, it is keys that are missing or an address that is wrong.

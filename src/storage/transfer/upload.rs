@@ -157,9 +157,10 @@ impl Upload<'_> {
         let key = self.key();
         let mut lost = 0;
         loop {
-            let note = self.begin(uploads, held, size, blake3)?;
+            let (note, is_new) = self.begin(uploads, held, size, blake3)?;
             let upload = note.upload.clone().unwrap_or_default();
-            let ended = self.send_parts(uploads, &note, &upload);
+            let arrived = if is_new { Ok(Vec::new()) } else { self.arrived(uploads, &upload) };
+            let ended = arrived.and_then(|arrived| self.send_parts(uploads, &note, &upload, &arrived));
             match ended {
                 Ok(ended) => {
                     held.forget();
@@ -181,11 +182,26 @@ impl Upload<'_> {
         }
     }
 
-    /// The note about the upload, with its id.
-    fn begin(&self, uploads: &dyn Multipart, held: &Held, size: u64, blake3: &str) -> Result<Note, Failure> {
+    /// The parts that the server has; one that cannot tell has none, and takes them once more.
+    fn arrived(&self, uploads: &dyn Multipart, upload: &str) -> Result<Vec<Part>, Failure> {
+        let (settings, stop) = (self.remote.settings(), self.remote.stop());
+        match again(settings.attempts, stop, || uploads.parts(&self.key(), upload)) {
+            Err(Failure { kind: Kind::Garbled | Kind::Unsupported | Kind::Denied, .. }) => Ok(Vec::new()),
+            arrived => arrived,
+        }
+    }
+
+    /// The note about the upload, with its id, and whether it was begun just now.
+    fn begin(
+        &self,
+        uploads: &dyn Multipart,
+        held: &Held,
+        size: u64,
+        blake3: &str,
+    ) -> Result<(Note, bool), Failure> {
         let (settings, stop) = (self.remote.settings(), self.remote.stop());
         match held.note() {
-            Some(note) if note.upload.is_some() => return Ok(note),
+            Some(note) if note.upload.is_some() => return Ok((note, false)),
             Some(note) => held.abort(&note, &self.key(), uploads)?,
             None => {}
         }
@@ -210,7 +226,7 @@ impl Upload<'_> {
             }
         }
         held.write(&note)?;
-        Ok(note)
+        Ok((note, true))
     }
 
     fn send_parts(
@@ -218,10 +234,10 @@ impl Upload<'_> {
         uploads: &dyn Multipart,
         note: &Note,
         upload: &str,
+        arrived: &[Part],
     ) -> Result<(u64, Option<String>), Failure> {
         let Note { size, part_size, .. } = *note;
         let (settings, stop, key) = (self.remote.settings(), self.remote.stop(), self.key());
-        let arrived = again(settings.attempts, stop, || uploads.parts(&key, upload))?;
         let count = usize::try_from(size.div_ceil(part_size)).unwrap_or(usize::MAX);
         let file = File::open(self.file).map_err(Failure::disk(self.file.display()))?;
         let sent: Mutex<Vec<Option<(Part, [u8; 16])>>> = Mutex::new(vec![None; count]);
