@@ -203,9 +203,9 @@ impl<'a> Drawing<'a> {
         for (value, label) in &self.y_ticks {
             let y = self.y(*value);
             // Writing to a String cannot fail.
-            let _ = write!(
+            let _ = writeln!(
                 svg,
-                "<path class=\"grid\" d=\"M{left:.1} {y:.1}H{end:.1}\"/><text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\n",
+                "<path class=\"grid\" d=\"M{left:.1} {y:.1}H{end:.1}\"/><text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
                 left - 6.0,
                 y + 4.0,
                 escaped(label)
@@ -213,18 +213,18 @@ impl<'a> Drawing<'a> {
         }
         for (value, label) in &self.x_ticks {
             let x = self.x(*value);
-            let _ = write!(
+            let _ = writeln!(
                 svg,
-                "<path class=\"axis\" d=\"M{x:.1} {bottom:.1}v4\"/><text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\n",
+                "<path class=\"axis\" d=\"M{x:.1} {bottom:.1}v4\"/><text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
                 bottom + 17.0,
                 escaped(label)
             );
         }
-        let _ = write!(
+        let _ = writeln!(
             svg,
             "<path class=\"axis\" d=\"M{left:.1} {bottom:.1}H{end:.1}\"/>\
              <text class=\"title\" x=\"{end:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\
-             <text class=\"title\" x=\"2\" y=\"12\">{}</text>\n",
+             <text class=\"title\" x=\"2\" y=\"12\">{}</text>",
             bottom + 35.0,
             escaped(&fitted(&self.plot.x.title, end)),
             escaped(&fitted(&self.plot.y.title, self.width - 4.0))

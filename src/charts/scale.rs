@@ -72,7 +72,7 @@ impl Axis {
         match self.scale {
             Scale::Log => self.log_ticks(most),
             Scale::Days => day_ticks(self.low, self.high, most),
-            Scale::Linear => self.linear_ticks(most, |value, decimals| numbers::tick(value, decimals)),
+            Scale::Linear => self.linear_ticks(most, numbers::tick),
             Scale::Share => self.linear_ticks(most, |value, decimals| {
                 format!("{:.*} %", decimals.saturating_sub(2), value * 100.0)
             }),

@@ -166,7 +166,7 @@ fn what_is_not_given_is_left_out_and_what_does_not_fit_is_refused() {
     );
     let refused = project.call(&["run", "--until", "report"]);
     assert_eq!(refused.code, 1);
-    refused.says("preprocess-report.json` is not a readable JSON file: missing field");
+    refused.says("split/report.json` is not a readable JSON file: missing field `catalog`");
 }
 
 #[test]
