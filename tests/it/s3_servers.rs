@@ -55,7 +55,8 @@ pub fn seaweedfs() -> Option<Bucket> {
         let mut command = Command::new(program);
         command.arg(format!("-logdir={}", folder.path().display())).arg("server");
         command.args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false"]);
-        command.args(["-master.volumeSizeLimitMB=256", "-volume.max=20", "-volume.preStopSeconds=1"]);
+        // Each bucket takes several volumes for itself.
+        command.args(["-master.volumeSizeLimitMB=256", "-volume.max=1000", "-volume.preStopSeconds=1"]);
         command.args(["-s3", "-s3.port.iceberg=0", "-s3.port.lance=0"]);
         command.arg(format!("-dir={}", folder.path().join("data").display()));
         command.arg(format!("-s3.config={}", config.display()));
