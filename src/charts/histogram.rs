@@ -1,17 +1,17 @@
 //! Columns over a logarithmic axis, as a picture.
 
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, VPos};
 
 use super::scale::{Axis, Scale};
-use super::{FILL, GRID, INK, Labels, Picture, QUIET, load_font, text, width};
+use super::words::{Side, Words, width};
+use super::{FILL, GRID, INK, Labels, Picture, QUIET};
 
-const WIDTH: u32 = 1200;
-const HEIGHT: u32 = 640;
-const TOP: i32 = 130;
+const WIDTH: i32 = 1200;
+const HEIGHT: i32 = 640;
+const TOP: i32 = 116;
 const BOTTOM: i32 = 70;
 const MARGIN: i32 = 24;
-const SMALL: i32 = 15;
+const SMALL: f32 = 13.0;
 const LINE: i32 = 20;
 
 /// A column: the values from `from` up to, not including, `to`.
@@ -25,68 +25,60 @@ pub struct Column {
     pub height: f64,
 }
 
-/// Draws columns, rising, and upright lines with labels over them; `unit` stands below, `of` beside the axis of
-/// heights.
+/// Draws columns, rising, and upright lines with labels over them; `of` stands over the axis of heights.
 pub fn histogram(labels: Labels<'_>, of: &str, columns: &[Column], rules: &[(f64, String)]) -> Picture {
-    load_font();
-    let mut rgb = vec![255; (WIDTH * HEIGHT * 3) as usize];
-    {
-        let area = BitMapBackend::with_buffer(&mut rgb, (WIDTH, HEIGHT)).into_drawing_area();
-        draw(&area, labels, of, columns, rules).expect("drawing into memory cannot fail");
-    }
-    Picture { width: WIDTH, height: HEIGHT, rgb }
-}
-
-fn draw<B: DrawingBackend>(
-    area: &DrawingArea<B, plotters::coord::Shift>,
-    labels: Labels<'_>,
-    of: &str,
-    columns: &[Column],
-    rules: &[(f64, String)],
-) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
-    let write = |words: &str, style: TextStyle<'static>, at: (i32, i32)| {
-        area.draw(&Text::new(words.to_owned(), at, style))
-    };
-    write(labels.title, text(28, INK, HPos::Left, VPos::Top), (MARGIN, 20))?;
-    write(labels.subtitle, text(16, QUIET, HPos::Left, VPos::Top), (MARGIN, 56))?;
     let top = TOP + LINE * rules.len() as i32;
-    write(of, text(SMALL, QUIET, HPos::Left, VPos::Top), (MARGIN, top - 28))?;
-
     let low = columns.first().map_or(1.0, |column| column.from);
     let high = columns.last().map_or(10.0, |column| column.to);
     let across = Axis::new("", Scale::Log, low, high);
     let up =
         Axis::from_zero("", Scale::Linear, columns.iter().map(|column| column.height).fold(0.0, f64::max));
     let y_ticks = up.ticks(6);
-    let left = MARGIN + y_ticks.iter().map(|tick| width(&tick.1, SMALL)).max().unwrap_or(0) + 10;
-    let (right, bottom) = (WIDTH as i32 - 2 * MARGIN, HEIGHT as i32 - BOTTOM);
+    let x_ticks = across.ticks(16);
+    let left = MARGIN + y_ticks.iter().map(|tick| width(&tick.1, SMALL) as i32).max().unwrap_or(0) + 10;
+    let (right, bottom) = (WIDTH - 2 * MARGIN, HEIGHT - BOTTOM);
     let x = |value: f64| left + (across.place(value) * f64::from(right - left)).round() as i32;
     let y = |value: f64| bottom - (up.place(value) * f64::from(bottom - top)).round() as i32;
+    let rule_top = |row: usize| top - LINE * (rules.len() - row) as i32;
+
+    let mut texts = labels.heading(WIDTH, MARGIN);
+    let mut write = |text: &str, color: RGBColor, side: Side, at: (i32, i32)| {
+        texts.push(Words { text: text.to_owned(), size: SMALL, color, side, at });
+    };
+    write(of, QUIET, Side::Start, (MARGIN, top - 18));
+    write(labels.unit, QUIET, Side::End, (right, bottom + 44));
     for (value, label) in &y_ticks {
-        area.draw(&PathElement::new([(left, y(*value)), (right, y(*value))], GRID))?;
-        write(label, text(SMALL, QUIET, HPos::Right, VPos::Center), (left - 8, y(*value)))?;
+        write(label, QUIET, Side::End, (left - 8, y(*value)));
     }
-    for column in columns {
-        let (start, end) = (x(column.from) + 1, (x(column.to) - 1).max(x(column.from) + 2));
-        area.draw(&Rectangle::new([(start, y(column.height)), (end, bottom)], FILL.filled()))?;
+    for (value, label) in &x_ticks {
+        write(label, QUIET, Side::Middle, (x(*value), bottom + 17));
     }
-    area.draw(&PathElement::new([(left, bottom), (right, bottom)], QUIET))?;
-    for (value, label) in across.ticks(16) {
-        area.draw(&PathElement::new([(x(value), bottom), (x(value), bottom + 5)], QUIET))?;
-        write(&label, text(SMALL, QUIET, HPos::Center, VPos::Top), (x(value), bottom + 10))?;
-    }
-    write(labels.unit, text(SMALL, QUIET, HPos::Right, VPos::Top), (right, bottom + 36))?;
     for (row, (value, label)) in rules.iter().enumerate() {
-        let line = top - LINE * (rules.len() - row) as i32;
-        area.draw(&PathElement::new([(x(*value), line), (x(*value), bottom)], INK))?;
-        let (side, at) = if x(*value) + width(label, SMALL) + 12 < WIDTH as i32 {
-            (HPos::Left, x(*value) + 6)
-        } else {
-            (HPos::Right, x(*value) - 6)
-        };
-        write(label, text(SMALL, INK, side, VPos::Top), (at, line - 2))?;
+        let fits = x(*value) + (width(label, SMALL) as i32) + 12 < WIDTH;
+        let (side, at) = if fits { (Side::Start, x(*value) + 6) } else { (Side::End, x(*value) - 6) };
+        write(label, INK, side, (at, rule_top(row) + 6));
     }
-    area.present()
+    Picture::draw(
+        (WIDTH as u32, HEIGHT as u32),
+        |area| {
+            for (value, _) in &y_ticks {
+                area.draw(&PathElement::new([(left, y(*value)), (right, y(*value))], GRID))?;
+            }
+            for column in columns {
+                let (start, end) = (x(column.from) + 1, (x(column.to) - 1).max(x(column.from) + 2));
+                area.draw(&Rectangle::new([(start, y(column.height)), (end, bottom)], FILL.filled()))?;
+            }
+            area.draw(&PathElement::new([(left, bottom), (right, bottom)], QUIET))?;
+            for (value, _) in &x_ticks {
+                area.draw(&PathElement::new([(x(*value), bottom), (x(*value), bottom + 5)], QUIET))?;
+            }
+            for (row, (value, _)) in rules.iter().enumerate() {
+                area.draw(&PathElement::new([(x(*value), rule_top(row)), (x(*value), bottom)], INK))?;
+            }
+            Ok(())
+        },
+        &texts,
+    )
 }
 
 #[cfg(test)]
@@ -99,9 +91,9 @@ mod tests {
             [Column { from: 1.0, to: 10.0, height: 50.0 }, Column { from: 10.0, to: 100.0, height: 100.0 }];
         let labels = Labels { title: "t", subtitle: "s", unit: "u" };
         let picture = histogram(labels, "users", &columns, &[(10.0, "median 10".to_owned())]);
-        assert_eq!((picture.width, picture.height), (WIDTH, HEIGHT));
-        let filled = |x: u32| {
-            let pixel = |y: u32| ((y * WIDTH + x) * 3) as usize;
+        assert_eq!((picture.width as i32, picture.height as i32), (WIDTH, HEIGHT));
+        let filled = |x: i32| {
+            let pixel = |y: i32| ((y * WIDTH + x) * 3) as usize;
             (0..HEIGHT).filter(|&y| picture.rgb[pixel(y)..pixel(y) + 3] == [FILL.0, FILL.1, FILL.2]).count()
         };
         let (short, tall) = (filled(WIDTH / 4), filled(WIDTH * 3 / 4));

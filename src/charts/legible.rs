@@ -2,10 +2,9 @@
 //! scripts of East and South Asia, and letters that join or run from right to left are not laid out here: a
 //! picture would show boxes, or a word that nobody can read. Such a name gives way to what is told beside it.
 
-use std::sync::OnceLock;
-
-use ab_glyph::{Font, FontRef};
 use unicode_normalization::UnicodeNormalization;
+
+use super::words::has_letter;
 
 /// A name of which fewer letters than this share can be drawn says nothing.
 const ENOUGH: f64 = 0.6;
@@ -41,14 +40,12 @@ pub fn legible(name: &str, fallback: &str) -> String {
 
 /// Whether the font has the letter and it stands alone, from left to right.
 fn is_drawn(c: char) -> bool {
-    static KNOWN: OnceLock<Option<FontRef<'static>>> = OnceLock::new();
-    let font = KNOWN.get_or_init(|| FontRef::try_from_slice(super::FONT_FILE).ok());
     // From Hebrew to Mongolian, with their forms: from right to left, or joined.
     let is_laid_out = matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{feff}');
     let is_mark = unicode_normalization::char::is_combining_mark(c);
     let is_invisible =
         matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}');
-    !is_laid_out && !is_mark && !is_invisible && font.as_ref().is_some_and(|font| font.glyph_id(c).0 != 0)
+    !is_laid_out && !is_mark && !is_invisible && has_letter(c)
 }
 
 #[cfg(test)]

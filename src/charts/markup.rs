@@ -27,6 +27,19 @@ pub fn name(text: &str) -> String {
     format!("<bdi>{}</bdi>", escaped(text))
 }
 
+/// A sentence of another step, in which names stand in backticks.
+pub fn words(text: &str) -> String {
+    let mut html = String::new();
+    let mut rest = text;
+    while let Some((before, (name, after))) =
+        rest.split_once('`').and_then(|(before, rest)| Some((before, rest.split_once('`')?)))
+    {
+        html.push_str(&format!("{}<code>{}</code>", escaped(before), escaped(name)));
+        rest = after;
+    }
+    html + &escaped(rest)
+}
+
 /// A table; cells are HTML.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
@@ -50,13 +63,19 @@ impl Table {
 
     /// Adds a column of texts.
     pub fn text(mut self, title: impl Into<String>) -> Self {
-        self.head.push((title.into(), false));
+        self.head.push((escaped(&title.into()), false));
         self
     }
 
     /// Adds a column of numbers.
     pub fn number(mut self, title: impl Into<String>) -> Self {
-        self.head.push((title.into(), true));
+        self.head.push((escaped(&title.into()), true));
+        self
+    }
+
+    /// Adds a column with a picture in the place of its title.
+    pub fn picture(mut self, title: &str, svg: &str) -> Self {
+        self.head.push((format!("<span class=\"unseen\">{}</span>{svg}", escaped(title)), false));
         self
     }
 
@@ -86,17 +105,18 @@ impl Table {
     pub fn html(&self) -> String {
         let caption = escaped(&self.caption);
         let mut html = format!(
-            "<div class=\"scroll\" role=\"region\" aria-label=\"{caption}\" tabindex=\"0\">\
-             <table class=\"{}\"><caption>{caption}</caption>\n<thead><tr>",
+            "<figure><figcaption>{caption}</figcaption>\n\
+             <div class=\"scroll\" role=\"region\" aria-label=\"{caption}\" tabindex=\"0\">\
+             <table class=\"{}\" aria-label=\"{caption}\">\n<thead><tr>",
             self.classes
         );
         for (title, number) in &self.head {
             let class = if *number { " class=\"n\"" } else { "" };
-            let _ = write!(html, "<th scope=\"col\"{class}>{}</th>", escaped(title));
+            let _ = write!(html, "<th scope=\"col\"{class}>{title}</th>");
         }
         html.push_str("</tr></thead>\n<tbody>\n");
         html.extend(self.rows.iter().map(String::as_str));
-        html.push_str("</tbody></table></div>\n");
+        html.push_str("</tbody></table></div></figure>\n");
         html
     }
 }
@@ -123,12 +143,18 @@ mod tests {
         let mut table = Table::new("<i>").text("a & b").number("n");
         table.row([escaped("<script>alert(\"1\")</script>\u{0}"), "1".to_owned()]);
         let html = table.html();
-        assert!(html.contains("<caption>&lt;i&gt;</caption>") && html.contains("a &amp; b"), "{html}");
+        assert!(html.contains("<figcaption>&lt;i&gt;</figcaption>") && html.contains("a &amp; b"), "{html}");
         assert!(
             html.contains("<th scope=\"row\">&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;\u{fffd}</th>"),
             "{html}"
         );
         assert!(html.contains("<td class=\"n\">1</td>"), "{html}");
+    }
+
+    #[test]
+    fn names_in_sentences_stand_out() {
+        assert_eq!(words("`als` < `b`"), "<code>als</code> &lt; <code>b</code>");
+        assert_eq!(words("no ` pair"), "no ` pair");
     }
 
     #[test]

@@ -1,10 +1,7 @@
 //! Pictures, drawn in memory, and the page of a report; who asked for one writes the file.
 //!
-//! [`pictures`] are files of their own, of [`bars`] and a [`histogram`]; [`plot`] draws for a page, which [`mod@page`] puts
-//! together from [`markup`].
-//!
-//! No system font is used: DejaVu Sans lies beside this file, so a picture has the same bytes on every
-//! machine.
+//! [`pictures`] are files of their own, of [`bars`] and a [`histogram`]; [`plot`] draws for a page, which
+//! [`mod@page`] puts together from [`markup`].
 
 pub mod bars;
 pub mod histogram;
@@ -15,12 +12,12 @@ pub mod page;
 pub mod pictures;
 pub mod plot;
 pub mod scale;
+pub mod words;
 
-use std::sync::Once;
-
+use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{FontStyle, register_font};
+
+use words::{Side, Words, fitted};
 
 /// An image, rows from the top, three bytes (red, green, blue) per pixel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,9 +29,6 @@ pub struct Picture {
     /// `height × width × 3` bytes.
     pub rgb: Vec<u8>,
 }
-
-/// The bytes of the font.
-const FONT_FILE: &[u8] = include_bytes!("DejaVuSans.ttf");
 
 /// The texts around a picture.
 #[derive(Debug, Clone, Copy)]
@@ -52,47 +46,36 @@ const QUIET: RGBColor = RGBColor(98, 106, 118);
 const GRID: RGBColor = RGBColor(228, 231, 236);
 const FILL: RGBColor = RGBColor(47, 111, 187);
 
-/// A text of the font of all pictures.
-fn text(size: i32, color: RGBColor, horizontal: HPos, vertical: VPos) -> TextStyle<'static> {
-    TextStyle {
-        font: (FONT, size).into_font(),
-        color: color.to_backend_color(),
-        pos: Pos::new(horizontal, vertical),
+impl Labels<'_> {
+    /// Title and subtitle of a picture of this width.
+    fn heading(&self, width: i32, margin: i32) -> Vec<Words> {
+        let words = |text: &str, size, color, line| {
+            let text = fitted(text, size, (width - 2 * margin) as f32);
+            Words { text, size, color, side: Side::Start, at: (margin, line) }
+        };
+        vec![words(self.title, 23.0, INK, 34), words(self.subtitle, 14.0, QUIET, 64)]
     }
 }
 
-/// How wide a text is, in pixels.
-fn width(words: &str, size: i32) -> i32 {
-    load_font();
-    (FONT, size).into_font().box_size(words).map_or(0, |size| size.0 as i32)
-}
-
-/// A text, cut with `…` when it is wider than `most` pixels.
-fn fitted(words: &str, size: i32, most: i32) -> String {
-    if width(words, size) <= most {
-        return words.to_owned();
+impl Picture {
+    /// Shapes on white ground, then texts over them.
+    fn draw(
+        (width, height): (u32, u32),
+        shapes: impl FnOnce(
+            &DrawingArea<BitMapBackend<'_>, Shift>,
+        ) -> Result<(), DrawingAreaErrorKind<BitMapBackendError>>,
+        texts: &[Words],
+    ) -> Self {
+        let mut rgb = vec![255; (width * height * 3) as usize];
+        let area = BitMapBackend::with_buffer(&mut rgb, (width, height)).into_drawing_area();
+        shapes(&area).expect("drawing into memory cannot fail");
+        area.present().expect("drawing into memory cannot fail");
+        drop(area);
+        let mut picture = Self { width, height, rgb };
+        texts.iter().for_each(|words| words.draw(&mut picture));
+        picture
     }
-    let letters: Vec<char> = words.chars().collect();
-    // How many letters fit, found by halving.
-    let cut = |n: usize| format!("{}…", letters[..n].iter().collect::<String>().trim_end());
-    let (mut fits, mut too_many) = (0, letters.len());
-    while fits + 1 < too_many {
-        let middle = usize::midpoint(fits, too_many);
-        if width(&cut(middle), size) <= most { fits = middle } else { too_many = middle }
-    }
-    cut(fits)
 }
 
-/// The name under which the font is known to Plotters.
-const FONT: &str = "sans-serif";
-
-/// Makes the font known, once.
-fn load_font() {
-    static LOADED: Once = Once::new();
-    LOADED.call_once(|| {
-        assert!(
-            register_font(FONT, FontStyle::Normal, FONT_FILE).is_ok(),
-            "the font in the source tree is a font"
-        );
-    });
-}
+/// The error of a backend that draws into memory.
+type BitMapBackendError = <BitMapBackend<'static> as DrawingBackend>::ErrorType;

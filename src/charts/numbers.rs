@@ -13,7 +13,7 @@ pub fn count(number: u64) -> String {
     text
 }
 
-/// Four digits that say something: `0.0842`, `12.35`, `1,235`, `1.23e-6`.
+/// Four digits that say something: `0.0842`, `12.35`, `1,235`, `0.0000012`.
 pub fn value(number: f64) -> String {
     let size = number.abs();
     if !number.is_finite() {
@@ -26,8 +26,12 @@ pub fn value(number: f64) -> String {
         let sign = if number < 0.0 { "−" } else { "" };
         return format!("{sign}{}", count(size.round() as u64));
     }
-    if size < 0.000_1 {
-        return signed(format!("{number:.2e}"));
+    if size < 0.000_000_1 {
+        return signed(format!("{number:.1e}"));
+    }
+    if size < 0.001 {
+        let decimals = (1.0 - size.log10().floor()) as usize;
+        return signed(format!("{number:.decimals$}"));
     }
     let decimals = if size >= 99.995 {
         1
@@ -41,7 +45,7 @@ pub fn value(number: f64) -> String {
     signed(format!("{number:.decimals$}"))
 }
 
-/// A share as `12.3 %`.
+/// A share as `12.3 %`, which no line break parts.
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     let size = percent.abs();
@@ -54,21 +58,21 @@ pub fn percent(share: f64) -> String {
     } else if size >= 0.000_1 {
         4
     } else {
-        return "under 0.0001 %".to_owned();
+        return "under 0.0001\u{a0}%".to_owned();
     };
-    let text = signed(format!("{percent:.decimals$} %"));
+    let text = signed(format!("{percent:.decimals$}\u{a0}%"));
     // Not quite everything is not everything.
-    if text == "100 %" && share < 1.0 { "99.9 %".to_owned() } else { text }
+    if text == "100\u{a0}%" && share < 1.0 { "99.9\u{a0}%".to_owned() } else { text }
 }
 
-/// `0.42 s`, `12 s`, `3 min 5 s`, `2 h 7 min`.
+/// `0.42 s`, `12 s`, `3 min 05 s`, `2 h 07 min`.
 pub fn seconds(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {
         _ if seconds < 9.95 => format!("{seconds:.2} s"),
         0..60 => format!("{whole} s"),
-        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
-        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
     }
 }
 
@@ -125,11 +129,11 @@ mod tests {
     #[test]
     fn values_have_the_digits_that_say_something() {
         let values = [0.0, 0.084_23, 0.999_97, 1.5, 12.345_6, 250.04, 1234.5, -0.5, 0.000_001_234, f64::NAN];
-        let texts = ["0", "0.0842", "1.000", "1.500", "12.35", "250.0", "1,235", "−0.5000", "1.23e-6", "–"];
+        let texts = ["0", "0.0842", "1.000", "1.500", "12.35", "250.0", "1,235", "−0.5000", "0.0000012", "–"];
         assert_eq!(values.map(value), texts);
         let shares = [0.0, 0.5, 1.0, 0.999_99, 0.001_23, 0.000_012, 0.000_000_1];
         assert_eq!(
-            shares.map(percent),
+            shares.map(|share| percent(share).replace('\u{a0}', " ")),
             ["0 %", "50.0 %", "100 %", "99.9 %", "0.12 %", "0.0012 %", "under 0.0001 %"]
         );
     }
@@ -138,7 +142,7 @@ mod tests {
     fn times_and_sizes_have_units() {
         assert_eq!(
             [0.004, 9.0, 12.4, 185.0, 7620.0].map(seconds),
-            ["0.00 s", "9.00 s", "12 s", "3 min 5 s", "2 h 7 min"]
+            ["0.00 s", "9.00 s", "12 s", "3 min 05 s", "2 h 07 min"]
         );
         assert_eq!(
             [512, 1_500_000, 999_600, 12_000_000_000_000].map(bytes),

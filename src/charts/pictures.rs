@@ -92,7 +92,7 @@ fn track(top: &Top) -> String {
         .map(|artist| legible(artist, ""))
         .filter(|artist| !artist.trim_matches(['(', ')', ' ']).is_empty())
         .collect();
-    if by.is_empty() { name } else { format!("{name} – {}", by.join(", ")) }
+    if by.is_empty() || by == [name.as_str()] { name } else { format!("{name} – {}", by.join(", ")) }
 }
 
 #[cfg(test)]
@@ -110,6 +110,7 @@ mod tests {
         assert_eq!(track(&top("Звезда", &["Кино", "Ann"])), "Звезда – Кино, Ann");
         assert_eq!(track(&top("夜", &["Ann"])), "track 7 – Ann");
         assert_eq!(track(&top("夜", &["米津"])), "track 7");
+        assert_eq!(track(&top("Кино", &["Кино"])), "Кино", "told once");
     }
 
     #[test]

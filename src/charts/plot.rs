@@ -6,8 +6,12 @@ use std::fmt::Write;
 use super::markup::escaped;
 use super::scale::Axis;
 
-/// Widths and heights of both drawings, in pixels.
-const SIZES: [(&str, f64, f64); 2] = [("wide", 760.0, 320.0), ("narrow", 350.0, 290.0)];
+/// The drawing for narrow pages: class of the style sheet, width and height in pixels.
+const NARROW: (&str, f64, f64) = ("narrow", 350.0, 290.0);
+/// For wide pages, over the whole of a section.
+const WIDE: (&str, f64, f64) = ("wide", 760.0, 320.0);
+/// For wide pages, beside another one.
+const HALF: (&str, f64, f64) = ("wide half", 540.0, 290.0);
 /// The font size of all texts.
 const FONT: f64 = 12.0;
 /// The height of a line of text.
@@ -74,9 +78,18 @@ pub enum Mark {
 }
 
 impl Plot {
-    /// The chart in both widths, of which a page shows one.
+    /// The chart in two widths, of which a page shows one.
     pub fn svg(&self) -> String {
-        SIZES.iter().map(|&(class, width, height)| Drawing::new(self, width, height).svg(class)).collect()
+        self.drawn([WIDE, NARROW])
+    }
+
+    /// The same for a chart that stands beside another one.
+    pub fn half(&self) -> String {
+        self.drawn([HALF, NARROW])
+    }
+
+    fn drawn(&self, sizes: [(&str, f64, f64); 2]) -> String {
+        sizes.iter().map(|&(class, width, height)| Drawing::new(self, width, height).svg(class)).collect()
     }
 }
 
@@ -90,6 +103,11 @@ pub fn width(text: &str) -> f64 {
         _ => 0.59,
     };
     text.chars().map(em).sum::<f64>() * FONT
+}
+
+/// The same of a name, which is bold.
+fn name_width(name: &str) -> f64 {
+    width(name) * 1.16
 }
 
 /// A text that is cut where it would be wider than `most` pixels.
@@ -130,10 +148,10 @@ impl<'a> Drawing<'a> {
             |texts: &[(f64, String)]| texts.iter().map(|tick| self::width(&tick.1)).fold(0.0, f64::max);
         let left = widest(&y_ticks) + 12.0;
         let names = plot.marks.iter().map(|mark| match mark {
-            Mark::Line { name, .. } => self::width(name),
+            Mark::Line { name, .. } => name_width(name),
             _ => 0.0,
         });
-        let room = width * 0.28;
+        let room = width * 0.36;
         let names = names.fold(0.0, f64::max).min(room);
         let mut x_ticks = plot.x.ticks(((width - left) / 70.0) as usize);
         let fits = |ticks: &[(f64, String)]| widest(ticks) * 1.15 * (ticks.len() as f64) < width - left;
@@ -147,7 +165,7 @@ impl<'a> Drawing<'a> {
         // Half of the last tick hangs over the end of the axis.
         let overhang = x_ticks.last().map_or(0.0, |tick| self::width(&tick.1) / 2.0);
         let right = if names > 0.0 { names + 14.0 } else { overhang.max(10.0) };
-        let title = if plot.y.title.is_empty() { 6.0 } else { LINE + 8.0 };
+        let title = if plot.y.title.is_empty() { 6.0 } else { LINE + 13.0 };
         let top = title + plot.rules.len() as f64 * LINE;
         Self { plot, width, height, left, right, top, x_ticks, y_ticks }
     }
@@ -225,7 +243,7 @@ impl<'a> Drawing<'a> {
                 let path = self.path(points);
                 let _ = writeln!(
                     svg,
-                    "<path class=\"area{color}\" d=\"{path}L{:.1} {bottom:.1}L{:.1} {bottom:.1}z\"/><path class=\"line{color}\" d=\"{path}\"/>",
+                    "<path class=\"area{color}\" d=\"{path}L{:.1} {bottom:.1}L{:.1} {bottom:.1}z\"/><path class=\"line{color} solid\" d=\"{path}\"/>",
                     self.x(last.0),
                     self.x(first.0)
                 );
@@ -283,12 +301,18 @@ impl<'a> Drawing<'a> {
 
     /// Upright lines; each label has a line of its own above the plane.
     fn rules(&self, svg: &mut String) {
-        for (row, (value, label)) in self.plot.rules.iter().enumerate() {
+        let mut rules: Vec<&(f64, String)> = self.plot.rules.iter().collect();
+        rules.sort_by(|a, b| a.0.total_cmp(&b.0));
+        // All on one side where they fit: the first line reaches highest on the right, the last on the left.
+        let to_right = rules.iter().all(|(value, label)| self.x(*value) + width(label) + 6.0 < self.width);
+        if !to_right {
+            rules.reverse();
+        }
+        for (row, (value, label)) in rules.into_iter().enumerate() {
             let x = self.x(*value);
             let top = self.top - (self.plot.rules.len() - row) as f64 * LINE;
-            let wide = width(label);
-            let (anchor, text_x) =
-                if x + wide + 6.0 < self.width { ("start", x + 4.0) } else { ("end", x - 4.0) };
+            let fits_left = x - width(label) - 6.0 > 0.0;
+            let (anchor, text_x) = if to_right || !fits_left { ("start", x + 4.0) } else { ("end", x - 4.0) };
             let _ = writeln!(
                 svg,
                 "<path class=\"rule\" d=\"M{x:.1} {:.1}V{:.1}\"/><text class=\"label\" x=\"{text_x:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{}</text>",
@@ -310,9 +334,11 @@ impl<'a> Drawing<'a> {
                     let Some(&(x, y)) = points.last() else { continue };
                     ends.push((self.y(y), self.x(x), color % COLORS + 1, name));
                 }
-                Mark::Dot { at, .. } => {
+                Mark::Dot { at, x_interval, y_interval, .. } => {
                     let (x, y) = (self.x(at.0), self.y(at.1));
                     taken.push((x - 6.0, y - 6.0, x + 6.0, y + 6.0));
+                    taken.extend(x_interval.map(|(low, high)| (self.x(low), y - 1.0, self.x(high), y + 1.0)));
+                    taken.extend(y_interval.map(|(low, high)| (x - 1.0, self.y(high), x + 1.0, self.y(low))));
                 }
                 _ => {}
             }
@@ -320,7 +346,7 @@ impl<'a> Drawing<'a> {
         ends.sort_by(|a, b| a.0.total_cmp(&b.0));
         let wanted: Vec<f64> = ends.iter().map(|end| end.0).collect();
         for ((_, x, color, name), y) in ends.iter().zip(apart(&wanted, self.top, self.bottom())) {
-            let most = self.right - 8.0;
+            let most = (self.right - 6.0) / 1.16;
             let _ = writeln!(
                 svg,
                 "<text class=\"name{color}\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
@@ -330,18 +356,24 @@ impl<'a> Drawing<'a> {
             );
         }
         for mark in &self.plot.marks {
-            let Mark::Dot { name, color, at, .. } = mark else { continue };
-            let (x, y, wide) = (self.x(at.0), self.y(at.1), width(name));
+            let Mark::Dot { name, color, at, x_interval, y_interval } = mark else { continue };
+            if name.is_empty() {
+                continue;
+            }
+            let (x, y, wide) = (self.x(at.0), self.y(at.1), name_width(name));
+            // Beside the intervals, not over them.
+            let (left, right) = x_interval.map_or((x, x), |(low, high)| (self.x(low), self.x(high)));
+            let (high, low) = y_interval.map_or((y, y), |(low, high)| (self.y(high), self.y(low)));
             let box_at = |left: f64, middle: f64| (left, middle - 7.0, left + wide, middle + 7.0);
             let places = [
-                box_at(x + 8.0, y),
-                box_at(x - 8.0 - wide, y),
-                box_at(x - wide / 2.0, y - 14.0),
-                box_at(x - wide / 2.0, y + 14.0),
-                box_at(x + 8.0, y - 14.0),
-                box_at(x + 8.0, y + 14.0),
-                box_at(x - 8.0 - wide, y - 14.0),
-                box_at(x - 8.0 - wide, y + 14.0),
+                box_at(right.max(x + 3.0) + 5.0, y),
+                box_at(left.min(x - 3.0) - 5.0 - wide, y),
+                box_at(x - wide / 2.0, high.min(y - 4.0) - 10.0),
+                box_at(x - wide / 2.0, low.max(y + 4.0) + 10.0),
+                box_at(x + 5.0, y - 12.0),
+                box_at(x + 5.0, y + 12.0),
+                box_at(x - 5.0 - wide, y - 12.0),
+                box_at(x - 5.0 - wide, y + 12.0),
             ];
             let inside = |place: &&Place| {
                 place.0 >= self.left && place.2 <= self.width && place.1 >= 14.0 && place.3 <= self.bottom()

@@ -7,13 +7,20 @@ use serde_json::json;
 use super::CommandError;
 use crate::console::{self, LogFormat};
 use crate::tracking::courier::Outcome;
-use crate::tracking::pipeline::{PipelineLog, Scene};
+use crate::tracking::pipeline::PipelineLog;
 use crate::tracking::server::{self, Credentials, Destination};
+use crate::tracking::whole::Scene;
 use crate::tracking::{settings, spool};
 use crate::workflow::history::now;
 use crate::workflow::plan::Plan;
 use crate::workflow::spec::Spec;
 use crate::workflow::values::Scope;
+
+/// Whether the environment asks for tracking in a project that never did any: what is up to date is logged once. A
+/// file that asks for it is another file than before, and found to be so.
+pub fn begins_with_this(root: &Path) -> bool {
+    std::env::var_os(server::SWITCH).is_some_and(|value| value != "off") && !spool::has_known(root)
+}
 
 /// Adds what is wrong with `tracking:` to the mistakes of a pipeline.
 pub fn check(spec: &mut Spec) {

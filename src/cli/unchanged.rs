@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::project::DEFAULT_PIPELINE;
 use super::workspace::store;
-use super::{cache, forecasts};
+use super::{cache, forecasts, tracked};
 use crate::console;
 use crate::workflow::plan::kept;
 use crate::workflow::spec::Overrides;
@@ -28,6 +28,7 @@ pub fn unchanged() -> Option<String> {
     let asked = Asked::read(std::env::args_os().skip(1))?;
     environment_is_understood().then_some(())?;
     let root = std::env::current_dir().ok()?;
+    (asked.forecast || !tracked::begins_with_this(&root)).then_some(())?;
     let store = store(&root);
     let set = || std::env::var_os("RECSYS_PIPELINE").map(PathBuf::from);
     let pipeline = asked.pipeline.or_else(set).unwrap_or_else(|| DEFAULT_PIPELINE.into());

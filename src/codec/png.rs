@@ -15,6 +15,8 @@ pub fn write(path: &Path, width: u32, height: u32, rgb: &[u8]) -> Result<(), Cod
     let mut encoder = png::Encoder::new(&mut file, width, height);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::Default);
+    encoder.set_adaptive_filter(png::AdaptiveFilterType::Adaptive);
     let written = encoder.write_header().and_then(|mut writer| {
         writer.write_image_data(rgb)?;
         writer.finish()

@@ -6,6 +6,8 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
 
 use polars::prelude::*;
 
@@ -40,20 +42,30 @@ pub fn read<E: From<CodecError>>(
     mut each: impl FnMut(RankedBlock<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     let query = scan(path, &[key, track])?;
-    for block in 0.. {
-        let rows = collect(path, query.clone().slice(block * i64::from(BLOCK_ROWS), BLOCK_ROWS))?;
-        let (scores, ranks) = scores_and_ranks(path, &rows)?;
-        each(RankedBlock {
-            keys: integers(path, &rows, key)?,
-            tracks: integers(path, &rows, track)?,
-            scores,
-            ranks,
-        })?;
-        if rows.height() < BLOCK_ROWS as usize {
-            break;
+    thread::scope(|scope| {
+        // The next block is read while this one is taken; when nobody takes any more, the channel is closed.
+        let (to, blocks) = mpsc::sync_channel(1);
+        scope.spawn(move || {
+            for block in 0.. {
+                let rows = collect(path, query.clone().slice(block * i64::from(BLOCK_ROWS), BLOCK_ROWS));
+                let is_last = rows.as_ref().map_or(true, |rows| rows.height() < BLOCK_ROWS as usize);
+                if to.send(rows).is_err() || is_last {
+                    break;
+                }
+            }
+        });
+        for rows in blocks {
+            let rows = rows?;
+            let (scores, ranks) = scores_and_ranks(path, &rows)?;
+            each(RankedBlock {
+                keys: integers(path, &rows, key)?,
+                tracks: integers(path, &rows, track)?,
+                scores,
+                ranks,
+            })?;
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// How many rows a table has, from its footer alone.

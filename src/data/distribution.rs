@@ -76,15 +76,19 @@ impl Distribution {
         let doublings = (f64::from(most) / f64::from(least)).log2();
         // Bins for each doubling: as many as keep the picture readable.
         let finer = [4.0, 3.0, 2.0].into_iter().find(|finer| doublings * finer <= 18.0).unwrap_or(1.0);
-        let border = |step: i32| 2f64.powf(f64::from(step) / finer).round() as u32;
+        let border = |step: i32| 2f64.powf(f64::from(step) / finer).round() as u64;
         let first = (f64::from(least).log2() * finer).floor() as i32;
         let last = (f64::from(most).log2() * finer).ceil() as i32 + 1;
-        let mut borders: Vec<u32> = (first..=last).map(border).collect();
+        let mut borders: Vec<u64> = (first..=last).map(border).collect();
         borders.dedup();
-        let below = |limit: u32| self.sorted.partition_point(|&count| count < limit) as u64;
+        // Small borders fall together; the last one lies above every count.
+        if borders.last().is_none_or(|&last| last <= u64::from(most)) {
+            borders.push(u64::from(most) + 1);
+        }
+        let below = |limit: u64| self.sorted.partition_point(|&count| u64::from(count) < limit) as u64;
         let bins = borders.windows(2).map(|pair| Bin {
-            from: pair[0],
-            to: pair[1] - 1,
+            from: pair[0] as u32,
+            to: (pair[1] - 1).min(u64::from(u32::MAX)) as u32,
             n: below(pair[1]) - below(pair[0]),
         });
         let bins: Vec<Bin> = bins.collect();

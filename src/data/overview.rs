@@ -27,7 +27,8 @@ pub struct Overview {
     pub listens_of_item: Vec<u64>,
     /// Rows by the day of their first listen, in days since 1970.
     pub days: BTreeMap<i32, u64>,
-    n_rows: u64,
+    /// Rows that the table has: an index of users is below.
+    pub n_rows: u64,
 }
 
 impl Overview {
@@ -111,34 +112,38 @@ impl Overview {
         if pairs > 0.0 { self.rows as f64 / pairs } else { 0.0 }
     }
 
-    /// Rows by spans of time of which there are few enough to be seen: days, else weeks (from Monday), else
-    /// months. Each span by its first day; spans without rows are there with 0.
+    /// Rows by spans of time: days, else weeks (from Monday), else months, so that there are few enough spans to
+    /// be seen and most of them have rows. Each span by its first day; spans without rows are there with 0.
     pub fn timeline(&self) -> Timeline {
+        let by = |span| Timeline { span, rows: self.rows_by(span) };
+        let is_clear = |timeline: &Timeline| {
+            let n = timeline.rows.len();
+            n <= MOST_SPANS && 2 * timeline.rows.iter().filter(|row| row.1 > 0).count() >= n
+        };
+        [Span::Day, Span::Week].map(by).into_iter().find(is_clear).unwrap_or_else(|| by(Span::Month))
+    }
+
+    fn rows_by(&self, span: Span) -> Vec<(i32, u64)> {
         let (Some((&first, _)), Some((&last, _))) = (self.days.first_key_value(), self.days.last_key_value())
         else {
-            return Timeline { span: Span::Day, rows: Vec::new() };
-        };
-        let span = match last.saturating_sub(first) {
-            ..=MOST_SPANS => Span::Day,
-            days if days <= 7 * MOST_SPANS => Span::Week,
-            _ => Span::Month,
+            return Vec::new();
         };
         let mut rows: BTreeMap<i32, u64> = BTreeMap::new();
         for (&day, &count) in &self.days {
             *rows.entry(span.start(day)).or_default() += count;
         }
         let mut day = span.start(first);
-        // Dates that are no dates of listening would make millions of months.
-        while day <= last && rows.len() < 20 * MOST_SPANS as usize {
+        // Dates that are no dates of listening would make millions of spans.
+        while day <= last && rows.len() < 20 * MOST_SPANS {
             rows.entry(day).or_default();
             day = span.next(day);
         }
-        Timeline { span, rows: rows.into_iter().collect() }
+        rows.into_iter().collect()
     }
 }
 
 /// More spans than this cannot be told apart in a picture.
-const MOST_SPANS: i32 = 400;
+const MOST_SPANS: usize = 400;
 
 /// A length of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,16 +238,19 @@ mod tests {
     #[test]
     fn time_is_cut_into_days_then_weeks_then_months() {
         let mut overview = overview();
-        assert_eq!(overview.timeline(), Timeline { span: Span::Day, rows: vec![(0, 1), (1, 2)] });
-        overview.days.insert(500, 5);
-        let weeks = overview.timeline();
-        // The first of 1970 is a Thursday; its week began three days before.
-        assert_eq!((weeks.span, weeks.rows[0], weeks.rows.len()), (Span::Week, (-3, 3), 72));
-        assert_eq!(weeks.rows[71], (494, 5));
-        overview.days.insert(3_000, 1);
-        let months = overview.timeline();
-        assert_eq!((months.span, months.rows[0], months.rows[1].0), (Span::Month, (0, 3), 31));
-        assert_eq!(months.rows.iter().map(|row| row.1).sum::<u64>(), 9);
+        let timeline = |overview: &Overview| {
+            let Timeline { span, rows } = overview.timeline();
+            (span, rows.len(), rows[0], rows[rows.len() - 1])
+        };
+        assert_eq!(timeline(&overview), (Span::Day, 2, (0, 1), (1, 2)));
+        // More days than can be told apart; the first of 1970 is a Thursday, its week began three days before.
+        overview.days = (0..500).map(|day| (day, 1)).collect();
+        assert_eq!(timeline(&overview), (Span::Week, 72, (-3, 4), (494, 6)));
+        overview.days = (0..5_000).map(|day| (day, 1)).collect();
+        assert_eq!(timeline(&overview), (Span::Month, 165, (0, 31), (4_991, 9)));
+        // Dates that are all the first of a month: days and weeks would be mostly empty.
+        overview.days = [(0, 5), (31, 6), (90, 7)].into();
+        assert_eq!(overview.timeline().rows, [(0, 5), (31, 6), (59, 0), (90, 7)]);
     }
 
     #[test]

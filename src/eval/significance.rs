@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn the_true_best_is_seldom_called_worse_than_the_one_that_was_picked() {
         // 8 equal models on 40 users, 1,000 times: each model is one of the best, and the first may be called worse in
-        // no more than 5 % of the times (± 2 % for so few times). Uncorrected it would be in about 20 %.
+        // no more than 5 % of the times. Uncorrected it would be in about 9 %.
         use rand::{RngExt, SeedableRng};
         let mut random = rand_pcg::Pcg64Mcg::seed_from_u64(11);
         let (mut corrected, mut uncorrected) = (0, 0);
@@ -306,7 +306,7 @@ mod tests {
             corrected += usize::from(bonferroni(&p_values)[0] < 0.05);
             uncorrected += usize::from(p_values[0] < 0.05);
         }
-        assert!(corrected <= 70, "{corrected} of 1000");
-        assert!(uncorrected > 100, "{uncorrected} of 1000");
+        assert!(corrected <= 50, "{corrected} of 1000");
+        assert!(uncorrected > 70, "{uncorrected} of 1000");
     }
 }

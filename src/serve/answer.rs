@@ -4,6 +4,7 @@
 //! without, says of each where it comes from and, on request, what it is called and why it is there. An
 //! answer borrows from the release, and is written out before the release may go.
 
+mod integers;
 mod json;
 mod shape;
 
@@ -12,8 +13,10 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 
 use super::ask::Ask;
-use super::blend::{Case, Pick, Source};
+use super::blend::{Case, Pick};
+use super::catalog::Catalog;
 use super::details::Names;
+use super::ids::{self, Id};
 use super::impressions::{Impression, Impressions, Shown, now};
 use super::library::Library;
 use super::reason::{Grounds, Reason, reasons};
@@ -25,12 +28,13 @@ pub use shape::AnswerShape;
 pub struct Answer<'a> {
     user_id: Option<i64>,
     track_id: Option<i64>,
-    impression_id: String,
+    impression_id: Id,
     variant: Option<&'a str>,
     /// Sources that could not be asked.
     degraded: &'a [&'static str],
     source: Case,
-    items: Vec<AnswerItem>,
+    catalog: &'a Catalog,
+    picks: &'a [Pick],
     tells_items: bool,
     /// One for each item, or none at all.
     names: Vec<Names<'a>>,
@@ -38,32 +42,27 @@ pub struct Answer<'a> {
     reasons: Vec<Reason<'a>>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct AnswerItem {
-    track_id: i64,
-    score: f32,
-    source: Source,
-}
-
 impl<'a> Answer<'a> {
     /// An answer for everyone.
-    pub fn new(library: &'a Library, ask: &Ask, picks: &[Pick], source: Case, grounds: &Grounds<'_>) -> Self {
+    pub fn new(
+        library: &'a Library,
+        ask: &Ask,
+        picks: &'a [Pick],
+        source: Case,
+        grounds: &Grounds<'_>,
+    ) -> Self {
         let reasons = ask.explain.then(|| reasons(library, ask, picks, grounds));
         let named = if ask.names { picks } else { &[] };
         let names = named.iter().map(|pick| library.details.names(Some(pick.item))).collect();
-        let items = picks.iter().map(|pick| AnswerItem {
-            track_id: library.catalog.track_id(pick.item),
-            score: pick.score,
-            source: pick.source,
-        });
         Self {
             user_id: None,
             track_id: None,
-            impression_id: String::new(),
+            impression_id: [b'0'; 32],
             variant: None,
             degraded: &[],
             source,
-            items: items.collect(),
+            catalog: &library.catalog,
+            picks,
             tells_items: ask.items,
             names,
             reasons: reasons.unwrap_or_default(),
@@ -92,15 +91,16 @@ impl<'a> Answer<'a> {
     pub fn give(mut self, impressions: &Impressions) -> Response {
         self.impression_id = impressions.next_id();
         if impressions.is_on() {
-            let shown = |item: &AnswerItem| Shown { track_id: item.track_id, source: item.source };
+            let track_id = |pick: &Pick| self.catalog.track_id(pick.item);
+            let shown = |pick: &Pick| Shown { track_id: track_id(pick), source: pick.source };
             impressions.keep(&Impression {
-                impression_id: &self.impression_id,
+                impression_id: ids::text(&self.impression_id),
                 at: now(),
                 user_id: self.user_id,
                 track_id: self.track_id,
                 variant: self.variant,
                 source: self.source,
-                items: self.items.iter().map(shown).collect(),
+                items: self.picks.iter().map(shown).collect(),
             });
         }
         let mut response = Response::new(Body::from(json::text(&self)));

@@ -7,16 +7,18 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use super::flat::Flat;
+
 /// Items by their index, for what an answer leaves out or is limited to.
 pub type ItemSet = HashSet<u32, BuildHasherDefault<IdHasher>>;
 
 /// Track ids by index, and back.
 #[derive(Debug, Default)]
 pub struct Catalog {
-    track_ids: Vec<i64>,
+    track_ids: Flat<i64>,
     /// The index of each track, from the place that the hash of its id says on, where the first free place
     /// ends the search; at most half of the places are taken, and their number is a power of two.
-    places: Vec<u32>,
+    places: Flat<u32>,
 }
 
 const FREE: u32 = u32::MAX;
@@ -29,21 +31,19 @@ impl Catalog {
     /// # Errors
     /// The first id that occurs twice.
     pub fn new(track_ids: Vec<i64>) -> Result<Self, i64> {
-        let places = vec![FREE; (2 * track_ids.len()).next_power_of_two()];
-        let mut catalog = Self { track_ids, places };
-        for item in 0..catalog.track_ids.len() {
-            let track_id = catalog.track_ids[item];
-            match catalog.find(track_id) {
+        let mut places = vec![FREE; (2 * track_ids.len()).next_power_of_two()];
+        for (item, &track_id) in track_ids.iter().enumerate() {
+            match find(&track_ids, &places, track_id) {
                 Ok(_) => return Err(track_id),
-                Err(place) => catalog.places[place] = item as u32,
+                Err(place) => places[place] = item as u32,
             }
         }
-        Ok(catalog)
+        Ok(Self { track_ids: Flat::in_large_pages(track_ids), places: Flat::in_large_pages(places) })
     }
 
     /// The index of a track.
     pub fn item(&self, track_id: i64) -> Option<u32> {
-        if self.is_empty() { None } else { self.find(track_id).ok() }
+        if self.is_empty() { None } else { find(&self.track_ids, &self.places, track_id).ok() }
     }
 
     /// The indices of many tracks, into a slice of equal length. All ids of a group are looked for at their
@@ -57,14 +57,15 @@ impl Catalog {
     /// When the lengths differ.
     pub fn items(&self, track_ids: &[i64], items: &mut [u32]) -> Result<(), i64> {
         assert_eq!(track_ids.len(), items.len(), "an index for each id");
+        let (known, places) = (&*self.track_ids, &*self.places);
         for (track_ids, items) in track_ids.chunks(LANES).zip(items.chunks_mut(LANES)) {
             for (item, &track_id) in items.iter_mut().zip(track_ids) {
-                *item = self.places.get(self.first_place(track_id)).copied().unwrap_or(FREE);
+                *item = places.get(first_place(track_id, places.len())).copied().unwrap_or(FREE);
             }
             let (mut elsewhere, mut n_elsewhere) = ([0u8; LANES], 0);
             for (lane, (&item, track_id)) in items.iter().zip(track_ids).enumerate() {
                 elsewhere[n_elsewhere] = lane as u8;
-                n_elsewhere += usize::from(self.track_ids.get(item as usize) != Some(track_id));
+                n_elsewhere += usize::from(known.get(item as usize) != Some(track_id));
             }
             for &lane in &elsewhere[..n_elsewhere] {
                 let track_id = track_ids[usize::from(lane)];
@@ -72,25 +73,6 @@ impl Catalog {
             }
         }
         Ok(())
-    }
-
-    fn first_place(&self, track_id: i64) -> usize {
-        let mut hasher = IdHasher::default();
-        hasher.write_i64(track_id);
-        hasher.finish() as usize & self.places.len().wrapping_sub(1)
-    }
-
-    /// The index of a track, or the place where it would be.
-    fn find(&self, track_id: i64) -> Result<u32, usize> {
-        let mask = self.places.len() - 1;
-        let mut place = self.first_place(track_id);
-        loop {
-            match self.places[place] {
-                FREE => return Err(place),
-                item if self.track_ids[item as usize] == track_id => return Ok(item),
-                _ => place = (place + 1) & mask,
-            }
-        }
     }
 
     /// The id of the track with this index.
@@ -101,6 +83,11 @@ impl Catalog {
         self.track_ids[item as usize]
     }
 
+    /// The ids by index.
+    pub fn track_ids(&self) -> &[i64] {
+        &self.track_ids
+    }
+
     /// How many tracks there are.
     pub fn len(&self) -> usize {
         self.track_ids.len()
@@ -109,6 +96,26 @@ impl Catalog {
     /// Whether there is no track.
     pub fn is_empty(&self) -> bool {
         self.track_ids.is_empty()
+    }
+}
+
+/// Where the search for an id starts among so many places.
+fn first_place(track_id: i64, n_places: usize) -> usize {
+    let mut hasher = IdHasher::default();
+    hasher.write_i64(track_id);
+    hasher.finish() as usize & n_places.wrapping_sub(1)
+}
+
+/// The index of a track, or the place where it would be.
+fn find(track_ids: &[i64], places: &[u32], track_id: i64) -> Result<u32, usize> {
+    let mask = places.len() - 1;
+    let mut place = first_place(track_id, places.len());
+    loop {
+        match places[place] {
+            FREE => return Err(place),
+            item if track_ids[item as usize] == track_id => return Ok(item),
+            _ => place = (place + 1) & mask,
+        }
     }
 }
 

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -95,13 +94,15 @@ async fn converse(stream: TcpStream, front: &Front, mut stop: watch::Receiver<bo
     let answer = service_fn(|request: Request<Incoming>| {
         begun.fetch_add(1, Relaxed);
         async {
-            let response = front.answer(request.map(Body::new)).await;
+            let response = front.answer(request).await;
             ended.fetch_add(1, Relaxed);
             Ok::<_, Infallible>(response)
         }
     });
     let mut http = http1::Builder::new();
     http.max_buf_size(MAX_HEAD);
+    // Head and body in one piece: copying a kilobyte costs less than handing two pieces to the system.
+    http.writev(false);
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), answer));
     let mut stopping = pin!(stop.wait_for(|&stop| stop));
     let mut is_stopping = false;

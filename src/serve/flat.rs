@@ -6,8 +6,12 @@ use std::io;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
-use bytemuck::AnyBitPattern;
-use memmap2::Mmap;
+use bytemuck::{AnyBitPattern, NoUninit};
+#[cfg(target_os = "linux")]
+use memmap2::Advice;
+use memmap2::{Mmap, MmapMut};
+
+const LARGE_PAGE: usize = 2 << 20;
 
 /// A slice of numbers.
 pub enum Flat<T> {
@@ -23,6 +27,27 @@ impl<T: AnyBitPattern> Flat<T> {
         let end = start.checked_add(len.checked_mul(size_of::<T>())?)?;
         bytemuck::try_cast_slice::<u8, T>(file.get(start..end)?).ok()?;
         Some(Self::Mapped(Arc::clone(file), start..end))
+    }
+}
+
+impl<T: AnyBitPattern + NoUninit> Flat<T> {
+    /// The same numbers in pages of 2 MB where the system has such and there are enough numbers: what is
+    /// looked up here and there in millions of them waits for the table of small pages more than for memory.
+    pub fn in_large_pages(values: Vec<T>) -> Self {
+        let bytes: &[u8] = bytemuck::cast_slice(&values);
+        if bytes.len() < LARGE_PAGE {
+            return Self::Owned(values);
+        }
+        let moved = MmapMut::map_anon(bytes.len()).and_then(|mut pages| {
+            #[cfg(target_os = "linux")]
+            pages.advise(Advice::HugePage)?;
+            pages.copy_from_slice(bytes);
+            pages.make_read_only()
+        });
+        match moved {
+            Ok(pages) => Self::Mapped(Arc::new(pages), 0..bytes.len()),
+            Err(_) => Self::Owned(values),
+        }
     }
 }
 

@@ -2,23 +2,23 @@
 //! a file, a line of JSON for each answer and each request with events; [`crate::codec::feedback`] reads it.
 //!
 //! A thread of its own appends the lines, so that no answer waits for a disk; when it falls behind by
-//! more than [`MAX_WAITING`] bytes, further lines are counted and dropped. A line that a kill cut short
-//! is ended when the file is opened again, and spoils no other. The store of events stays the truth
-//! about events: this log may lack the last ones before a power cut.
+//! more than [`MAX_WAITING`] bytes, further lines are counted and dropped. The store of events stays the
+//! truth about events: this log may lack the last seconds before a power cut.
 
-use std::fs::{self, File, OpenOptions};
-use std::hash::{BuildHasher, RandomState};
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+mod writer;
+
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
 use super::blend::{Case, Source};
 use super::failure::ServiceError;
+use super::ids::{Id, Ids};
+use super::service;
+use writer::{Message, Writer};
 
 /// How many bytes of lines may wait for the disk.
 pub const MAX_WAITING: usize = 16 << 20;
@@ -62,9 +62,7 @@ struct Listened<'a> {
 /// Gives answers their ids and keeps what they showed.
 #[derive(Debug)]
 pub struct Impressions {
-    /// Differs between processes.
-    process: u64,
-    next: AtomicU64,
+    ids: Ids,
     dropped: AtomicU64,
     log: Option<Log>,
 }
@@ -77,45 +75,29 @@ struct Log {
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
-#[derive(Debug)]
-enum Message {
-    Line(Vec<u8>),
-    Close,
-}
-
 impl Impressions {
-    /// Ids alone, or ids and a log at `path`, which is made when it is not there.
+    /// Ids alone.
+    pub fn off() -> Self {
+        Self { ids: Ids::new(), dropped: AtomicU64::new(0), log: None }
+    }
+
+    /// Ids and, where the settings name a file, a log, which is made when it is not there.
     ///
     /// # Errors
     /// When the file cannot be opened for appending.
-    pub fn open(path: Option<&Path>) -> Result<Self, ServiceError> {
-        let mut impressions = Self {
-            process: RandomState::new().hash_one(std::process::id()),
-            next: AtomicU64::new(0),
-            dropped: AtomicU64::new(0),
-            log: None,
-        };
-        if let Some(path) = path {
-            let refused = |cause| ServiceError::Impressions { path: path.to_owned(), cause };
-            let file = append_to(path).map_err(refused)?;
-            let (queue, messages) = mpsc::channel();
-            let waiting = Arc::new(AtomicUsize::new(0));
-            let writer = Writer {
-                file: BufWriter::new(file),
-                path: path.to_owned(),
-                waiting: Arc::clone(&waiting),
-                is_failing: false,
-            };
-            let thread = thread::Builder::new().name("impressions".to_owned());
-            let thread = thread.spawn(move || writer.run(&messages)).map_err(refused)?;
-            impressions.log = Some(Log { queue, waiting, writer: Mutex::new(Some(thread)) });
-        }
-        Ok(impressions)
+    pub fn open(settings: &service::Impressions) -> Result<Self, ServiceError> {
+        let Some(path) = &settings.path else { return Ok(Self::off()) };
+        let refused = |cause| ServiceError::Impressions { path: path.clone(), cause };
+        let (queue, messages) = mpsc::channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let writer = Writer::open(path, settings, Arc::clone(&waiting)).map_err(refused)?;
+        let writer = Mutex::new(Some(writer.start(messages).map_err(refused)?));
+        Ok(Self { log: Some(Log { queue, waiting, writer }), ..Self::off() })
     }
 
-    /// An id that no other answer of any process has: 32 hexadecimal digits.
-    pub fn next_id(&self) -> String {
-        format!("{:016x}{:016x}", self.process, self.next.fetch_add(1, Ordering::Relaxed))
+    /// An id that no other answer of any process has.
+    pub fn next_id(&self) -> Id {
+        self.ids.make()
     }
 
     /// Whether impressions are kept.
@@ -149,7 +131,7 @@ impl Impressions {
 
     /// How many answers there were.
     pub fn given(&self) -> u64 {
-        self.next.load(Ordering::Relaxed)
+        self.ids.made()
     }
 
     /// How many lines are not in the log because the disk was slower than they came.
@@ -176,64 +158,22 @@ pub fn now() -> String {
     DateTime::<Utc>::from(std::time::SystemTime::now()).to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-struct Writer {
-    file: BufWriter<File>,
-    path: PathBuf,
-    waiting: Arc<AtomicUsize>,
-    is_failing: bool,
-}
-
-impl Writer {
-    fn run(mut self, messages: &mpsc::Receiver<Message>) {
-        while let Ok(Message::Line(line)) = messages.recv() {
-            let mut result = self.file.write_all(&line);
-            if self.waiting.fetch_sub(line.len(), Ordering::Relaxed) == line.len() {
-                result = result.and_then(|()| self.file.flush());
-            }
-            self.tell(result);
-        }
-        let result = self.file.flush().and_then(|()| self.file.get_ref().sync_data());
-        self.tell(result);
-    }
-
-    /// Says once that the disk refuses, and once that it no longer does.
-    fn tell(&mut self, result: io::Result<()>) {
-        match result {
-            Err(error) if !self.is_failing => {
-                tracing::error!("impressions are lost, `{}` cannot be written: {error}", self.path.display());
-                self.is_failing = true;
-            }
-            Ok(()) if self.is_failing => {
-                tracing::warn!("impressions are written to `{}` again", self.path.display());
-                self.is_failing = false;
-            }
-            _ => {}
-        }
-    }
-}
-
-fn append_to(path: &Path) -> io::Result<File> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let mut file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
-    if file.seek(SeekFrom::End(0))? > 0 {
-        file.seek(SeekFrom::End(-1))?;
-        let mut last = [0];
-        file.read_exact(&mut last)?;
-        if last != *b"\n" {
-            file.write_all(b"\n")?;
-        }
-    }
-    Ok(file)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, OpenOptions};
+    use std::io::Write;
+    use std::num::NonZeroU64;
+    use std::path::Path;
+
     use super::*;
+    use crate::serve::ids;
+
+    fn settings(path: &Path) -> service::Impressions {
+        service::Impressions { path: Some(path.to_owned()), ..service::Impressions::default() }
+    }
 
     fn keep(impressions: &Impressions) -> String {
-        let impression_id = impressions.next_id();
+        let impression_id = ids::text(&impressions.next_id()).to_owned();
         impressions.keep(&Impression {
             impression_id: &impression_id,
             at: now(),
@@ -253,7 +193,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut ids = Vec::new();
         for _ in 0..2 {
-            let impressions = Impressions::open(Some(&path)).unwrap();
+            let impressions = Impressions::open(&settings(&path)).unwrap();
             ids.extend([keep(&impressions), keep(&impressions)]);
             runtime.block_on(impressions.close());
             let mut file = OpenOptions::new().append(true).open(&path).unwrap();
@@ -271,9 +211,37 @@ mod tests {
     }
 
     #[test]
+    fn a_full_file_is_put_aside_and_no_line_is_lost_or_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("impressions.jsonl");
+        let max_file_bytes = NonZeroU64::new(1000).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut ids = Vec::new();
+        for _ in 0..2 {
+            let settings = service::Impressions { max_file_bytes, ..settings(&path) };
+            let impressions = Impressions::open(&settings).unwrap();
+            ids.extend((0..20).map(|_| keep(&impressions)));
+            runtime.block_on(impressions.close());
+        }
+        let mut files: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path()).collect();
+        files.sort();
+        assert!(files.len() > 5, "{files:?}");
+        assert_eq!(files.last(), Some(&path), "the name of the newest sorts last");
+        let mut found = Vec::new();
+        for file in &files {
+            let text = fs::read_to_string(file).unwrap();
+            assert!(text.len() <= 1000, "{} bytes", text.len());
+            let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+            found.extend(lines.map(|line| line["impression_id"].as_str().unwrap().to_owned()));
+        }
+        assert_eq!(found, ids, "in the order of the names");
+    }
+
+    #[test]
     fn a_log_that_cannot_be_opened_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let refusal = Impressions::open(Some(folder.path())).unwrap_err().to_string();
+        let refusal = Impressions::open(&settings(folder.path())).unwrap_err().to_string();
         assert!(refusal.starts_with("cannot append impressions to"), "{refusal}");
     }
 }

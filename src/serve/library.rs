@@ -3,24 +3,21 @@
 //! It is read whole before the first answer and shared behind an `Arc`; the files may be replaced
 //! while the service runs.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
-
-use blake3::Hash;
 
 use super::blend::{Pick, Source};
 use super::catalog::{Catalog, ItemSet};
 use super::details::Details;
 use super::failure::ServiceError;
-use super::lists::{InvalidLists, List, Lists, ListsBuilder};
-use super::lists_file;
+use super::flat_lists::{self, FlatLists};
+use super::lists::{InvalidLists, List, Lists};
 use super::model::FactorModel;
 use super::origin::{Look, Origin, Told};
 use super::past::Past;
 use super::search::SearchTexts;
 use super::service::{Artifacts, Service};
-use crate::codec::{CodecError, item_details, ranked};
+use crate::codec::{item_details, ranked};
 
 /// One release: the tracks, the lists of users and tracks, and the popular tracks.
 #[derive(Debug)]
@@ -82,18 +79,18 @@ impl Library {
         let artifacts = &service.artifacts;
         let mut details = item_details::read(&artifacts.items)?;
         let track_ids = std::mem::take(&mut details.track_ids);
-        let catalog = Catalog::new(track_ids).map_err(|track_id| CodecError::Value {
-            path: artifacts.items.clone(),
-            column: "track_id".to_owned(),
-            message: format!("track {track_id} occurs twice"),
-        })?;
-        let cache = Cache { folder: service.lists_cache.as_deref(), origin: &origin };
+        let catalog = flat_lists::catalog(track_ids, &artifacts.items)?;
+        let flat = FlatLists {
+            made: artifacts.flat_lists.as_deref(),
+            cache: service.lists_cache.as_deref(),
+            origin: &origin,
+        };
         let Artifacts { without_recommendations, without_similar, without_top_popular, .. } = *artifacts;
         let lists = |name, is_elsewhere, path: &Path, key, track| {
             if is_elsewhere {
                 Ok(Lists::default())
             } else {
-                cache.lists(name, || lists(path, key, track, &catalog))
+                flat.lists(name, || flat_lists::read(path, key, track, &catalog))
             }
         };
         let path = &artifacts.recommendations;
@@ -154,63 +151,7 @@ impl Library {
     }
 }
 
-/// Where lists that were read from Parquet before are mapped from.
-struct Cache<'a> {
-    folder: Option<&'a Path>,
-    origin: &'a Origin,
-}
-
-impl Cache<'_> {
-    /// The lists of an artifact, read when they are not there yet.
-    fn lists(
-        &self,
-        artifact: &str,
-        read: impl FnOnce() -> Result<Lists, ServiceError>,
-    ) -> Result<Lists, ServiceError> {
-        let Some(folder) = self.folder else { return read() };
-        let made_from = self.origin.of_lists(artifact);
-        let name = file_name(artifact, made_from);
-        let path = folder.join(&name);
-        if let Some(lists) = lists_file::open(&path, made_from) {
-            return Ok(lists);
-        }
-        let lists = read()?;
-        match lists_file::write(&path, &lists, made_from) {
-            Ok(mapped) => {
-                remove_others(folder, artifact, &name);
-                Ok(mapped)
-            }
-            Err(error) => {
-                tracing::warn!("the lists stay in memory, `{}` cannot be written: {error}", path.display());
-                Ok(lists)
-            }
-        }
-    }
-}
-
-fn file_name(artifact: &str, made_from: Hash) -> String {
-    format!("{artifact}-{}.lists", &made_from.to_hex()[..16])
-}
-
-/// Lists of earlier releases; what is still mapped stays on the disk until it is not.
-fn remove_others(folder: &Path, artifact: &str, name: &str) {
-    for file in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let found = file.file_name();
-        let found = found.to_string_lossy();
-        if found.starts_with(&format!("{artifact}-")) && found.ends_with(".lists") && found != name {
-            // It is disposable: the next release tries again.
-            let _ = fs::remove_file(file.path());
-        }
-    }
-}
-
-fn lists(path: &Path, key: &str, track: &str, catalog: &Catalog) -> Result<Lists, ServiceError> {
-    let mut builder = ListsBuilder::with_capacity(ranked::n_rows(path)?);
-    ranked::read(path, key, track, |block| builder.push(block, catalog).map_err(mismatch(path)))?;
-    builder.finish().map_err(mismatch(path))
-}
-
-fn mismatch(path: &Path) -> impl Fn(InvalidLists) -> ServiceError {
+pub(super) fn mismatch(path: &Path) -> impl Fn(InvalidLists) -> ServiceError {
     let path: PathBuf = path.to_owned();
     move |cause| ServiceError::Artifact { path: path.clone(), cause }
 }

@@ -35,9 +35,17 @@ pub struct List<'a> {
 }
 
 impl<'a> List<'a> {
-    /// Items with their scores.
+    /// Items with their scores, 0 in a list without.
     pub fn iter(self) -> impl Iterator<Item = (u32, f32)> + use<'a> {
-        self.items.iter().copied().zip(self.scores.iter().copied())
+        let score = move |place| self.scores.get(place).copied().unwrap_or_default();
+        self.items.iter().enumerate().map(move |(place, &item)| (item, score(place)))
+    }
+
+    /// The same without scores, for whoever does not tell them: they lie apart from the items, in memory that has
+    /// to be waited for.
+    #[must_use]
+    pub fn unscored(self) -> Self {
+        Self { scores: &[], ..self }
     }
 }
 

@@ -54,14 +54,25 @@ pub fn write(path: &Path, lists: &Lists, made_from: Hash) -> io::Result<Lists> {
     parse(&file, made_from).ok_or_else(|| io::Error::other("the file is not what was written"))
 }
 
-/// Maps lists made from what `made_from` is the digest of; `None` when the file is not there or not that.
-pub fn open(path: &Path, made_from: Hash) -> Option<Lists> {
-    let file = Arc::new(map(&File::open(path).ok()?).ok()?);
-    let lists = parse(&file, made_from).filter(|_| holds(&file));
-    if lists.is_none() {
-        tracing::warn!("`{}` is damaged or of another version: it is made again", path.display());
-    }
-    lists
+/// What lies in the place of a file of lists.
+#[derive(Debug)]
+pub enum Found {
+    /// The lists, mapped.
+    Lists(Lists),
+    /// No file.
+    Nothing,
+    /// A file that is damaged, of another version, or of lists made from something else.
+    Other,
+}
+
+/// Maps lists made from what `made_from` is the digest of.
+pub fn open(path: &Path, made_from: Hash) -> Found {
+    let Ok(file) = File::open(path) else { return Found::Nothing };
+    let lists = map(&file).ok().map(Arc::new).and_then(|file| {
+        let lists = parse(&file, made_from)?;
+        holds(&file).then_some(lists)
+    });
+    lists.map_or(Found::Other, Found::Lists)
 }
 
 fn parse(file: &Arc<Mmap>, made_from: Hash) -> Option<Lists> {
@@ -130,30 +141,30 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/lists");
         let made_from = blake3::hash(b"release");
-        assert!(open(&path, made_from).is_none());
+        assert!(matches!(open(&path, made_from), Found::Nothing));
         write(&path, &lists(), made_from).unwrap();
-        let mapped = open(&path, made_from).unwrap();
+        let Found::Lists(mapped) = open(&path, made_from) else { panic!("it was written") };
         let list = |lists: &Lists, key| lists.list(key).map(|list| list.iter().collect::<Vec<_>>());
         for key in [4, 9, 5] {
             assert_eq!(list(&mapped, key), list(&lists(), key));
         }
-        assert!(open(&path, blake3::hash(b"another release")).is_none());
+        assert!(matches!(open(&path, blake3::hash(b"another release")), Found::Other));
 
         let whole = fs::read(&path).unwrap();
         for position in 0..whole.len() {
             let mut changed = whole.clone();
             changed[position] ^= 1;
             fs::write(&path, changed).unwrap();
-            assert!(open(&path, made_from).is_none(), "byte {position}");
+            assert!(matches!(open(&path, made_from), Found::Other), "byte {position}");
         }
         for len in [0, 7, 31, 63, 64, whole.len() - 1] {
             fs::write(&path, &whole[..len]).unwrap();
-            assert!(open(&path, made_from).is_none(), "{len} bytes");
+            assert!(matches!(open(&path, made_from), Found::Other), "{len} bytes");
         }
         // The old file may go while it is in use.
         fs::remove_file(&path).unwrap();
         write(&path, &lists(), made_from).unwrap();
-        let mapped = open(&path, made_from).unwrap();
+        let Found::Lists(mapped) = open(&path, made_from) else { panic!("it was written") };
         fs::remove_file(&path).unwrap();
         assert_eq!(list(&mapped, 9), Some(vec![(0, 0.5), (2, 0.25)]));
     }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::runtime::Builder;
 use tower::ServiceExt;
 
-use super::events::{EventStore, Events};
+use super::events::Events;
 use super::failure::{EventsFault, ServiceError};
 use super::impressions::Impressions;
 use super::library::Library;
@@ -45,7 +45,7 @@ pub fn answer(service: &Service, method: Method, uri: &str) -> Result<LocalAnswe
         let _context = runtime.enter();
         events(service, nowhere.path())?
     };
-    let state = State::new(service.clone(), library, events, Impressions::open(None)?);
+    let state = State::new(service.clone(), library, events, Impressions::off());
     runtime.block_on(async {
         let request = Request::builder().method(method).uri(uri).body(Body::empty());
         let request = request.map_err(|error| failed(format!("`{uri}`: {error}")))?;
@@ -61,15 +61,15 @@ pub fn answer(service: &Service, method: Method, uri: &str) -> Result<LocalAnswe
 
 /// The events as they lie there; none in a new file in the folder `nowhere` when a running service has them.
 fn events(service: &Service, nowhere: &Path) -> Result<(Events, bool), ServiceError> {
-    let service::Events { path, keep_per_user, .. } = &service.events;
-    let empty = || EventStore::open(&nowhere.join("events.sqlite"), keep_per_user.get());
+    let service::Events { path, .. } = &service.events;
+    let empty = || start::event_store(&nowhere.join("events.sqlite"), &service.events);
     if start::database_url(service).is_some() {
         return Ok((start::events(service)?, false));
     }
     if !path.exists() {
         return Ok((empty()?.into(), false));
     }
-    match EventStore::open(path, keep_per_user.get()) {
+    match start::event_store(path, &service.events) {
         Ok(events) => Ok((events.into(), false)),
         Err(EventsFault::InUse { .. }) => Ok((empty()?.into(), true)),
         Err(fault) => Err(fault.into()),

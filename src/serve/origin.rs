@@ -81,11 +81,16 @@ impl Origin {
 
     /// A digest of what the lists of an artifact are made from: its bytes, and those of the items table.
     pub fn of_lists(&self, artifact: &str) -> Hash {
-        let mut hasher = Hasher::new();
         let parts = self.digests.iter().filter(|(name, _)| [artifact, "items"].contains(name));
-        parts.for_each(|(_, digest)| _ = hasher.update(digest.as_bytes()));
-        hasher.finalize()
+        of_lists(parts.map(|(_, digest)| *digest))
     }
+}
+
+/// A digest of the digests of some lists and of the items table that they were made with.
+pub fn of_lists(parts: impl IntoIterator<Item = Hash>) -> Hash {
+    let mut hasher = Hasher::new();
+    parts.into_iter().for_each(|digest| _ = hasher.update(digest.as_bytes()));
+    hasher.finalize()
 }
 
 /// What is seen of some files without reading them: another file in a place, or other bytes, look different.
@@ -180,6 +185,10 @@ fn manifests(path: &Path) -> Vec<(PathBuf, PathBuf)> {
     found
 }
 
-fn digest(path: &Path) -> io::Result<Hash> {
+/// The digest of a file.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn digest(path: &Path) -> io::Result<Hash> {
     Ok(Hasher::new().update_mmap_rayon(path)?.finalize())
 }

@@ -16,10 +16,35 @@ pub const DEFAULT_K: usize = 25;
 pub const MAX_IDS: usize = 1000;
 
 /// Names and values from the path, then from the query.
+///
+/// All lie in one text, and each pair is where its name starts, its value starts and it ends.
 #[derive(Debug, Clone, Default)]
-pub struct Parameters(Vec<(String, String)>);
+pub struct Parameters {
+    text: String,
+    pairs: Vec<[usize; 3]>,
+}
 
 impl Parameters {
+    /// Those of a route without parameters in its path.
+    pub fn of_query(query: &str) -> Self {
+        Self::of([], query)
+    }
+
+    fn of<'a>(path: impl IntoIterator<Item = (&'a str, &'a str)>, query: &str) -> Self {
+        let mut parameters = Self { text: String::with_capacity(query.len()), pairs: Vec::with_capacity(8) };
+        path.into_iter().for_each(|(name, value)| parameters.push(name, value));
+        let query = form_urlencoded::parse(query.as_bytes());
+        query.for_each(|(name, value)| parameters.push(&name, &value));
+        parameters
+    }
+
+    fn push(&mut self, name: &str, value: &str) {
+        let start = self.text.len();
+        self.text.push_str(name);
+        self.text.push_str(value);
+        self.pairs.push([start, start + name.len(), self.text.len()]);
+    }
+
     /// An id that the route needs.
     ///
     /// # Errors
@@ -84,7 +109,8 @@ impl Parameters {
 
     /// Every value of a parameter.
     pub fn all(&self, field: &str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(name, _)| name == field).map(|(_, value)| value.as_str())
+        let found = self.pairs.iter().filter(move |[start, middle, _]| &self.text[*start..*middle] == field);
+        found.map(|&[_, middle, end]| &self.text[middle..end])
     }
 
     fn value(&self, field: &str) -> Option<&str> {
@@ -98,9 +124,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let path = RawPathParams::from_request_parts(parts, state).await;
         let path = path.map_err(|_| ApiError::InvalidAddress)?;
-        let query = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned();
-        let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Ok(Self(path.chain(query).collect()))
+        Ok(Self::of(&path, parts.uri.query().unwrap_or_default()))
     }
 }
 

@@ -18,6 +18,23 @@ use super::service::Blending;
 use super::state::State;
 use super::variants::Assigned;
 
+/// The path that nearly all requests ask for.
+pub const POSTED: &str = "/recommendations";
+
+/// Answers `POST /recommendations` as the router does, where everything that it takes is at hand.
+pub fn at_once(state: &State, query: &str) -> Option<Result<Response, ApiError>> {
+    let library = &*state.library();
+    let asked =
+        || -> Result<Asked<'_>, ApiError> { Asked::new(state, library, &Parameters::of_query(query)) };
+    match asked() {
+        Err(error) => Some(Err(error)),
+        Ok(asked) => {
+            let gathered = state.process().sources.at_once(state, asked.user_id)?;
+            Some(Ok(asked.final_list(&gathered)))
+        }
+    }
+}
+
 /// The routes of final recommendations.
 pub fn final_routes() -> Routes {
     let operation = of_user(
@@ -68,41 +85,10 @@ fn of_user(summary: &'static str, about: &'static str) -> Operation {
 /// that fill a short list up are `popular`.
 async fn final_list(Extract(state): Extract<State>, parameters: Parameters) -> Result<Response, ApiError> {
     let library = &*state.library();
-    let (user_id, ask) = (parameters.id("user_id")?, Ask::new(&parameters, library, state.max_k())?);
-    let Assigned { name, blending } = state.variant(user_id);
+    let asked = Asked::new(&state, library, &parameters)?;
     let sources = &state.process().sources;
-    let gathered = sources.gather(&state, library, user_id, blending).await;
-    let history = History::of(&gathered, library, user_id, blending);
-    let takes_all = ask.takes_all(library) && (!blending.exclude_seen || history.seen.is_empty());
-    let allows = |pick: &Pick| {
-        takes_all
-            || (ask.allows(library, pick.item)
-                && !(blending.exclude_seen && history.seen.contains(&pick.item)))
-    };
-
-    let list = gathered.offline(library, user_id).unwrap_or_default();
-    let mut offline = library.picks(list, Source::Personal).filter(allows).peekable();
-    let mut online = history.similar(library, blending, &ask).into_iter().peekable();
-    let case = Case::of(online.peek().is_some(), offline.peek().is_some());
-    let seed = user_id.cast_unsigned() ^ (history.n_events as u64).rotate_left(32);
-    let popular = library.popular().filter(allows);
-    let picks = match case {
-        // Nothing to blend and nothing to leave out, which is what most requests are.
-        Case::Personal if takes_all => {
-            ask.cut(library, library.picks(list, Source::Personal).chain(library.popular()))
-        }
-        Case::Personal | Case::Default => ask.cut(library, offline.chain(popular)),
-        _ => ask.cut(library, blend(&mut online, &mut offline, blending, seed).chain(popular)),
-    };
-    state.count(case);
-    if case != Case::Default && picks.last().is_some_and(|pick| pick.source == Source::Popular) {
-        state.process().filled();
-    }
-    let grounds = history.grounds(user_id, blending);
-    Ok(Answer::new(library, &ask, &picks, case, &grounds)
-        .for_user(user_id, name)
-        .without(&gathered.degraded)
-        .give(state.impressions()))
+    let gathered = sources.gather(&state, library, asked.user_id, asked.assigned.blending).await;
+    Ok(asked.final_list(&gathered))
 }
 
 /// `POST /recommendations_offline?user_id&k`, `POST /get_recs?user_id&k`: the precomputed list.
@@ -147,6 +133,60 @@ async fn online(Extract(state): Extract<State>, parameters: Parameters) -> Resul
         .for_user(user_id, name)
         .without(&gathered.degraded)
         .give(state.impressions()))
+}
+
+/// What is asked for, of which release, for whom.
+struct Asked<'a> {
+    state: &'a State,
+    library: &'a Library,
+    user_id: i64,
+    ask: Ask,
+    assigned: Assigned<'a>,
+}
+
+impl<'a> Asked<'a> {
+    fn new(state: &'a State, library: &'a Library, parameters: &Parameters) -> Result<Self, ApiError> {
+        let user_id = parameters.id("user_id")?;
+        let ask = Ask::new(parameters, library, state.max_k())?;
+        Ok(Self { state, library, user_id, ask, assigned: state.variant(user_id) })
+    }
+
+    /// The final list from what it is made of.
+    fn final_list(&self, gathered: &Gathered) -> Response {
+        let Self { state, library, user_id, ask, assigned: Assigned { name, blending } } = self;
+        let history = History::of(gathered, library, *user_id, blending);
+        let takes_all = ask.takes_all(library) && (!blending.exclude_seen || history.seen.is_empty());
+        let allows = |pick: &Pick| {
+            takes_all
+                || (ask.allows(library, pick.item)
+                    && !(blending.exclude_seen && history.seen.contains(&pick.item)))
+        };
+
+        let list = gathered.offline(library, *user_id).unwrap_or_default();
+        let list = if ask.items { list } else { list.unscored() };
+        let mut offline = library.picks(list, Source::Personal).filter(allows).peekable();
+        let mut online = history.similar(library, blending, ask).into_iter().peekable();
+        let case = Case::of(online.peek().is_some(), offline.peek().is_some());
+        let seed = user_id.cast_unsigned() ^ (history.n_events as u64).rotate_left(32);
+        let popular = library.popular().filter(allows);
+        let picks = match case {
+            // Nothing to blend and nothing to leave out, which is what most requests are.
+            Case::Personal if takes_all => {
+                ask.cut(library, library.picks(list, Source::Personal).chain(library.popular()))
+            }
+            Case::Personal | Case::Default => ask.cut(library, offline.chain(popular)),
+            _ => ask.cut(library, blend(&mut online, &mut offline, blending, seed).chain(popular)),
+        };
+        state.count(case);
+        if case != Case::Default && picks.last().is_some_and(|pick| pick.source == Source::Popular) {
+            state.process().filled();
+        }
+        let grounds = history.grounds(*user_id, blending);
+        Answer::new(library, ask, &picks, case, &grounds)
+            .for_user(*user_id, *name)
+            .without(&gathered.degraded)
+            .give(state.impressions())
+    }
 }
 
 /// What a user listened to, as a release knows it.

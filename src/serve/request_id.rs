@@ -1,45 +1,17 @@
-//! Ids of requests: the caller's when it sends one, else one that no other request has.
-
-use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
+//! The header with the id of a request: the caller's when it sends one, else one that no other request has.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::ids::Id;
 
 /// The header that holds the id, in requests and in answers.
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 const MAX_BYTES: usize = 128;
 
-/// Makes ids.
-#[derive(Debug)]
-pub struct RequestIds {
-    /// Differs between processes.
-    process: u64,
-    next: AtomicU64,
-}
-
-impl RequestIds {
-    /// Ids of this process.
-    pub fn new() -> Self {
-        Self { process: RandomState::new().hash_one(std::process::id()), next: AtomicU64::new(0) }
-    }
-
-    /// The next id: 32 hexadecimal digits.
-    pub fn make(&self) -> HeaderValue {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut digits = [0; 32];
-        let both = u128::from(self.process) << 64 | u128::from(number);
-        for (position, digit) in digits.iter_mut().rev().enumerate() {
-            *digit = b"0123456789abcdef"[(both >> (4 * position) & 15) as usize];
-        }
-        HeaderValue::from_bytes(&digits).expect("hexadecimal digits may stand in a header")
-    }
-}
-
-impl Default for RequestIds {
-    fn default() -> Self {
-        Self::new()
-    }
+/// An id as the header has it.
+pub fn header(id: &Id) -> HeaderValue {
+    HeaderValue::from_bytes(id).expect("hexadecimal digits may stand in a header")
 }
 
 /// The id that the caller sent, unless it is too long or could not stand in a line of a log.
@@ -54,17 +26,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_taken_when_it_is_fit_and_made_ids_differ() {
+    fn an_id_is_taken_when_it_is_fit() {
         let headers = |id: &[u8]| HeaderMap::from_iter([(HEADER, HeaderValue::from_bytes(id).unwrap())]);
         assert_eq!(taken(&headers(b"abc-1")).unwrap(), "abc-1");
         for id in [&b""[..], b"two words", b"\xff", &[b'a'; 129]] {
             assert_eq!(taken(&headers(id)), None);
         }
         assert_eq!(taken(&HeaderMap::new()), None);
-        let ids = RequestIds::new();
-        let (first, second) = (ids.make(), ids.make());
-        assert_eq!(first.len(), 32);
-        assert_ne!(first, second);
-        assert!(second.to_str().unwrap().ends_with("0000000000000001"));
+        assert_eq!(header(&[b'7'; 32]), "7".repeat(32));
     }
 }

@@ -4,7 +4,7 @@
 //! are read, and an error names the file, the line and the column.
 
 use std::fs;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -116,6 +116,9 @@ pub struct Artifacts {
     pub history: Option<PathBuf>,
     /// The users behind its rows, from `preprocess`; read with `history` only.
     pub users: PathBuf,
+    /// The folder of what `flat_lists` makes of `recommendations` and `similar`, for fast starts; lists that are
+    /// not there, or were made from other tables, are read from those.
+    pub flat_lists: Option<PathBuf>,
     /// Another process answers from `recommendations`.
     #[serde(skip)]
     pub without_recommendations: bool,
@@ -137,6 +140,7 @@ impl Default for Artifacts {
             model: None,
             history: None,
             users: "artifacts/preprocess/users.parquet".into(),
+            flat_lists: Some("artifacts/flat_lists".into()),
             without_recommendations: false,
             without_similar: false,
             without_top_popular: false,
@@ -258,6 +262,10 @@ pub struct Events {
     /// How many of a user's newest events are used; the file keeps all.
     #[serde(deserialize_with = "count")]
     pub keep_per_user: NonZeroUsize,
+    /// How many of the newest events are read from the file at the start; older ones of a user are read when the
+    /// user is asked for.
+    #[serde(deserialize_with = "count")]
+    pub read_at_start: NonZeroUsize,
     /// What becomes of an event with a track that is not in the items table.
     pub unknown_tracks: UnknownTracks,
     /// The environment variable with the address of a PostgreSQL; where it is set, events are kept there
@@ -273,6 +281,7 @@ impl Default for Events {
         Self {
             path: "services/state/events.sqlite".into(),
             keep_per_user: NonZeroUsize::new(1000).expect("1000 is not 0"),
+            read_at_start: NonZeroUsize::new(2_000_000).expect("2,000,000 is not 0"),
             unknown_tracks: UnknownTracks::Accept,
             database_url_env: Some("DATABASE_URL".to_owned()),
             database_timeout_ms: Duration::from_secs(2),
@@ -281,11 +290,27 @@ impl Default for Events {
 }
 
 /// Where it is written down what users were shown.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Impressions {
     /// A file of JSON Lines that answers are appended to, one line each; null keeps nothing.
     pub path: Option<PathBuf>,
+    /// A file that would grow beyond this is put aside under a name with the time, and a new one is begun.
+    #[serde(deserialize_with = "bytes")]
+    pub max_file_bytes: NonZeroU64,
+    /// What was written is told to the disk this often; a power cut costs no more.
+    #[serde(deserialize_with = "operations::milliseconds")]
+    pub sync_ms: Duration,
+}
+
+impl Default for Impressions {
+    fn default() -> Self {
+        Self {
+            path: None,
+            max_file_bytes: NonZeroU64::new(1 << 30).expect("2³⁰ is not 0"),
+            sync_ms: Duration::from_secs(5),
+        }
+    }
 }
 
 /// When it is looked for a new release.
@@ -339,11 +364,12 @@ impl Service {
     /// Takes paths that are relative as starting at `root`.
     #[must_use]
     pub fn under(mut self, root: &Path) -> Self {
-        let Artifacts { recommendations, similar, top_popular, items, model, history, users, .. } =
-            &mut self.artifacts;
+        let Artifacts {
+            recommendations, similar, top_popular, items, model, history, users, flat_lists, ..
+        } = &mut self.artifacts;
         let project = [&mut self.project.evaluation, &mut self.project.pictures];
         let files = [recommendations, similar, top_popular, items, users, &mut self.events.path];
-        let optional = [model, history, &mut self.impressions.path, &mut self.lists_cache];
+        let optional = [model, history, flat_lists, &mut self.impressions.path, &mut self.lists_cache];
         for path in files.into_iter().chain(project).chain(optional.into_iter().flatten()) {
             *path = root.join(&path);
         }
@@ -396,6 +422,10 @@ pub(super) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NonZer
     let value = i64::deserialize(deserializer)?;
     let count = usize::try_from(value).ok().and_then(NonZeroUsize::new);
     count.ok_or_else(|| D::Error::custom(format_args!("expected an integer from 1 up, found {value}")))
+}
+
+fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NonZeroU64, D::Error> {
+    count(deserializer).map(|bytes| NonZeroU64::new(bytes.get() as u64).expect("it is not 0"))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::{self, SocketAddr};
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::thread;
@@ -14,9 +15,10 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
+use super::direct::Direct;
 use super::door::Door;
 use super::events::{EventStore, Events, PostgresStore};
-use super::failure::ServiceError;
+use super::failure::{EventsFault, ServiceError};
 use super::front::Front;
 use super::impressions::Impressions;
 use super::layout::{Member, Resource};
@@ -100,7 +102,8 @@ async fn run(
             loaded = loading => loaded.unwrap_or_else(|_| Err(ServiceError::Stopped(panicked())))?,
         };
         for (front, member) in fronts.iter().zip(members) {
-            front.open(router_of(state.clone(), &member.answers));
+            let direct = Direct::new(&state, &member.answers);
+            front.open(router_of(state.clone(), &member.answers), direct);
         }
         let period = Duration::from_secs(service.reload.every_seconds.into());
         let watch = (!period.is_zero()).then(|| Watch::start(state.clone(), period));
@@ -144,7 +147,7 @@ fn load_beside(
 fn load(service: Service, metrics: Arc<Metrics>) -> Result<State, ServiceError> {
     let library = Library::load(&service)?;
     let events = events(&service)?;
-    let impressions = Impressions::open(service.impressions.path.as_deref())?;
+    let impressions = Impressions::open(&service.impressions)?;
     Ok(State::counted(service, library, events, impressions, metrics))
 }
 
@@ -161,7 +164,12 @@ pub(super) fn events(service: &Service) -> Result<Events, ServiceError> {
         let opened = PostgresStore::open(&url, keep_per_user.get(), database_timeout_ms);
         return Ok(Handle::current().block_on(opened)?.into());
     }
-    Ok(EventStore::open(&service.events.path, service.events.keep_per_user.get())?.into())
+    Ok(event_store(&service.events.path, &service.events)?.into())
+}
+
+/// The SQLite file of events at a path.
+pub(super) fn event_store(path: &Path, events: &service::Events) -> Result<EventStore, EventsFault> {
+    EventStore::open(path, events.keep_per_user.get(), events.read_at_start.get())
 }
 
 /// The PostgreSQL that events are kept in, where the environment names one.

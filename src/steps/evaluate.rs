@@ -204,6 +204,15 @@ impl Evaluate {
         }
     }
 
+    /// The names of the numbers that it leaves for these lists, when its parameters are these; nothing when they
+    /// cannot be known beforehand.
+    pub fn metrics_of(parameters: serde_json::Value, lists: &[&str]) -> Option<Vec<String>> {
+        let evaluate: Self = serde_json::from_value(parameters).ok()?;
+        let cells = evaluate.k.iter().flat_map(|&k| Metric::ALL.map(|metric| metric.at(k)));
+        let cells: Vec<String> = cells.collect();
+        Some(lists.iter().flat_map(|list| cells.iter().map(move |cell| format!("{list}.{cell}"))).collect())
+    }
+
     fn compare_at(&self) -> usize {
         self.compare_at.or(self.k.iter().copied().max()).expect("`check` has seen at least one cut")
     }

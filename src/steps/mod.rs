@@ -10,6 +10,7 @@ mod bpr;
 mod download;
 mod ease;
 pub mod evaluate;
+mod flat_lists;
 mod graph_filter;
 mod item2item;
 mod item_knn;
@@ -66,6 +67,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<Rerank>(),
     Kind::of::<evaluate::Evaluate>(),
     Kind::of::<report::Report>(),
+    Kind::of::<flat_lists::FlatLists>(),
     Kind::of::<serve::Serve>(),
     Kind::of::<shell::Shell>(),
     Kind::of::<upload::Upload>(),
@@ -97,6 +99,8 @@ pub mod data_type {
     pub const RECOMMENDATIONS: &str = "recommendations";
     /// `track_id, similar_track_id, score, rank`.
     pub const SIMILAR: &str = "similar tracks";
+    /// Ranked lists as a service has them in memory.
+    pub const FLAT_LISTS: &str = "flat lists";
     /// `track_id, score, rank`.
     pub const TOP_POPULAR: &str = "top popular";
     /// A score for every track.

@@ -292,19 +292,19 @@ impl Rank {
         set: &FeatureSet,
         training: TrainingSet,
     ) -> Result<(BoostedTrees, TrainingReport), StepError> {
-        // Each fold begins with its first tree again.
-        let (mut training_number, mut trees_before) = (0, usize::MAX);
+        // Each fold begins with its first tree again; the model of all users holds nobody out.
+        let (mut fold, mut trees_before) = (0, usize::MAX);
         let on_iteration = |iteration: Iteration| {
-            training_number += usize::from(iteration.trees <= trees_before);
+            fold += usize::from(iteration.trees <= trees_before);
             trees_before = iteration.trees;
+            let held_out = iteration.validation_loss.is_some();
+            let part = if held_out { format!("fold_{fold}") } else { "final".to_owned() };
             let note = match iteration.validation_loss {
                 Some(loss) => format!("loss {:.4}, validation {loss:.4}", iteration.loss),
                 None => format!("loss {:.4}", iteration.loss),
             };
             let losses = [("loss", Some(iteration.loss)), ("validation_loss", iteration.validation_loss)];
-            let named = |(name, loss): (&str, Option<f64>)| {
-                Some((format!("training_{training_number}.{name}").into(), loss?))
-            };
+            let named = |(name, loss): (&str, Option<f64>)| Some((format!("{part}.{name}").into(), loss?));
             let measures = losses.into_iter().filter_map(named).collect();
             ctx.progress_with(iteration.trees as u64, Some(self.iterations as u64), "trees", note, measures);
             if ctx.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -62,8 +62,6 @@ serve:
         service.artifacts.top_popular = ctx.input("top_popular").to_owned();
         service.artifacts.items = ctx.input("items").to_owned();
         service.artifacts.model = ctx.optional_input("model").map(ToOwned::to_owned);
-        // Its inputs are those of this run for good.
-        service.reload.every_seconds = 0;
 
         let cancelled = async {
             while !ctx.is_cancelled() {

@@ -28,3 +28,4 @@ pub mod server;
 pub mod settings;
 pub mod spool;
 pub mod variants;
+pub mod whole;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 /// Characters of a key.
 pub const LONGEST_KEY: usize = 250;
-/// Characters of the value of a parameter; 500 in servers before 2.10, 6,000 since.
+/// Characters of the value of a parameter; older servers take 500, and refuse the longer ones alone.
 pub const LONGEST_PARAMETER: usize = 6000;
-/// Characters of the value of a tag.
-pub const LONGEST_TAG: usize = 8000;
+/// Characters of the value of a tag; 8,000 in new servers.
+pub const LONGEST_TAG: usize = 5000;
 /// What stands at the end of a value that was cut.
 const CUT: &str = "… (cut)";
 

@@ -179,7 +179,7 @@ mod tests {
             ("{ mlflow: 'http://me:secret@h' }", "no place for a user name"),
             ("{ largest_artifact: 3 }", "largest_artifact"),
             ("{ wait: soon }", "a time is a number"),
-            ("[1]", "expected"),
+            ("[1]", "must be a map, found a list"),
         ] {
             let found = messages(wrong);
             assert!(found.iter().any(|message| message.contains(words)), "{wrong}: {found:?}");

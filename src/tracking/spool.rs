@@ -19,6 +19,16 @@ pub fn folder(root: &Path) -> PathBuf {
     root.join("cache").join(FOLDER)
 }
 
+/// Where it is noted what was logged before, and where.
+pub fn known(root: &Path) -> PathBuf {
+    folder(root).join("known")
+}
+
+/// Whether anything was logged before.
+pub fn has_known(root: &Path) -> bool {
+    known(root).is_dir()
+}
+
 /// The spools that are there, the oldest first.
 pub fn all(root: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder(root)).into_iter().flatten().flatten().map(|entry| entry.path());

@@ -15,8 +15,8 @@ use super::entry::{Entry, Point, Status, WHOLE};
 use super::facts::{self, StepFacts};
 use super::log::{Log, now};
 use super::names::{self, LONGEST_PARAMETER, LONGEST_TAG};
-use super::pipeline::Scene;
 use super::server::{Credentials, Destination};
+use super::whole::{Scene, as_text, mark, run_tags};
 use crate::workflow::digest::Digest;
 use crate::workflow::event::{Event, Listener, Reused};
 use crate::workflow::experiment::{Ended, ExperimentRecord};
@@ -82,13 +82,12 @@ impl VariantsLog {
         scene: &Scene<'_>,
     ) -> Self {
         let began: DateTime<Local> = Local::now();
-        let is_first =
-            super::pipeline::mark(scene.root, &destination, &format!("experiment-{}", experiment.name));
+        let is_first = mark(scene.root, &destination, &format!("experiment-{}", experiment.name));
         let mut log = Log::new(destination, credentials, scene.root.to_owned(), scene.run.to_owned());
         if is_first {
             log.begin();
         }
-        let mut tags = super::pipeline::run_tags(&experiment.file, scene.run);
+        let mut tags = run_tags(&experiment.file, scene.run);
         for (name, value) in
             [("recsys.experiment", &experiment.name), ("recsys.objective", &experiment.objective)]
         {
@@ -101,7 +100,7 @@ impl VariantsLog {
             began: began.timestamp_millis(),
             tags,
         }]);
-        log.note(scene.files.iter().filter_map(|path| super::pipeline::as_text(scene.root, path)));
+        log.note(scene.files.iter().filter_map(|path| as_text(scene.root, path)));
         Self(Mutex::new(Inner {
             log: Some(log),
             experiment,
@@ -143,7 +142,7 @@ impl Listener for VariantsLog {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::StepReused { step, reason, key, metrics, .. } => {
-                if matches!(reason, Reused::Restored { .. } | Reused::CutOff { .. }) {
+                if !matches!(reason, Reused::Unchanged | Reused::AsReleased) {
                     inner.begin();
                 }
                 inner.done(step, *key, metrics, true);

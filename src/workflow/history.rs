@@ -99,7 +99,7 @@ impl Listener for RunRecord {
         let mut text = String::new();
         if state.file.is_none() {
             state.waiting.push((Utc::now(), event.clone()));
-            if !matches!(event, Event::StepStarted { .. }) {
+            if !matches!(event, Event::StepStarted { .. } | Event::StepFetchBegan { .. }) {
                 return;
             }
             match create(&self.folder) {

@@ -11,6 +11,7 @@
 
 pub mod accept;
 pub mod config;
+pub mod context;
 pub mod decide;
 pub mod digest;
 pub mod digests;

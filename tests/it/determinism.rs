@@ -1,5 +1,6 @@
 //! The same fingerprint makes the same bytes, whatever the thread count: every built-in kind that makes
-//! something, in the pipelines that need no data, with one thread and with two.
+//! something, in the pipelines that need no data, with one thread and with two. But for the page of the
+//! report, which tells how long steps took, and for kinds that reach beyond the project.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -35,11 +36,12 @@ fn one_thread_and_two_make_the_same_bytes() {
     for pipeline in PIPELINES {
         let (one, two) = (made_with(pipeline, "1", &mut used), made_with(pipeline, "2", &mut used));
         assert!(one.len() >= 15, "{:?}", one.keys());
-        let differing: Vec<&String> = one.keys().filter(|path| one[*path] != two[*path]).collect();
+        let differs = |path: &&String| one[*path] != two[*path] && !path.ends_with("report.html");
+        let differing: Vec<&String> = one.keys().filter(differs).collect();
         assert_eq!(differing, [""; 0], "{pipeline}");
         assert_eq!(one.len(), two.len());
     }
-    for kind in KINDS.iter().filter(|kind| !kind.service && !kind.open_ports) {
+    for kind in KINDS.iter().filter(|kind| !kind.service && !kind.open_ports && kind.bridge.is_none()) {
         assert!(used.contains(kind.name), "`{}` is in none of {PIPELINES:?}: add it to one", kind.name);
     }
 }

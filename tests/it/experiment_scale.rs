@@ -1,7 +1,8 @@
 //! Experiments with many variants, and ones that are stopped:
 //! 1. what a hundred variants share runs once; settings that make no difference are told;
 //! 2. independent steps run at the same time, no more of them than there are threads;
-//! 3. Ctrl-C leaves a record of what is done, and the next run does the rest.
+//! 3. what others have made is fetched from a remote cache;
+//! 4. Ctrl-C leaves a record of what is done, and the next run does the rest.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -65,6 +66,23 @@ fn independent_steps_run_at_the_same_time_within_the_threads() {
 }
 
 #[test]
+fn what_others_have_made_is_fetched() {
+    let far = tempfile::tempdir().unwrap();
+    let url = format!("file:{}", far.path().display());
+    let first = project(EXPERIMENT);
+    assert_eq!(first.call(&RUN).code, 0);
+    let pushed = first.call(&["cache", "push", &url, "--all"]);
+    assert_eq!(pushed.code, 0, "{}", pushed.stderr);
+    let second = project(EXPERIMENT);
+    let from = ["--cache-from", url.as_str()];
+    second.call(&[&RUN[..], &from, &["--dry-run"]].concat()).says("0 would run");
+    let run = second.call(&[&RUN[..], &from].concat());
+    assert_eq!((run.code, run.ran().len()), (0, 0), "{}", run.stderr);
+    let found = |project| record(project)["variants"][0]["metrics"]["validate.als.ndcg@10"].clone();
+    assert_eq!(found(&first), found(&second));
+}
+
+#[test]
 fn ctrl_c_leaves_what_is_done_and_the_next_run_does_the_rest() {
     let project = project(EXPERIMENT);
     let pipeline = project.read("pipelines/music.yaml");
@@ -76,7 +94,8 @@ fn ctrl_c_leaves_what_is_done_and_the_next_run_does_the_rest() {
     let mut command = project.command(&[&RUN[..], &["-j", "2"]].concat());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
-    let validated = || project.path("artifacts/experiments/size/validate@factors=4/report.json").exists();
+    let report = |name: &str| format!("artifacts/experiments/size/validate@factors={name}/report.json");
+    let validated = || ["2", "4"].iter().all(|name| project.path(&report(name)).exists());
     while !(project.path("begun").exists() && validated()) {
         assert!(child.try_wait().unwrap().is_none() && Instant::now() < deadline, "it does not get there");
         std::thread::sleep(Duration::from_millis(5));

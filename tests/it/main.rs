@@ -32,6 +32,7 @@ mod postgres;
 mod project;
 mod rank;
 mod remote_cache;
+mod report;
 mod s3_servers;
 mod same;
 mod schema;

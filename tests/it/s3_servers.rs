@@ -55,8 +55,9 @@ pub fn seaweedfs() -> Option<Bucket> {
         let mut command = Command::new(program);
         command.arg(format!("-logdir={}", folder.path().display())).arg("server");
         command.args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false"]);
-        // Each bucket takes several volumes for itself.
-        command.args(["-master.volumeSizeLimitMB=256", "-volume.max=1000", "-volume.preStopSeconds=1"]);
+        command.args(["-master.volumeSizeLimitMB=256", "-volume.max=500", "-volume.preStopSeconds=1"]);
+        // Each bucket has volumes of its own; by default it begins with seven.
+        command.env("WEED_MASTER_VOLUME_GROWTH_COPY_1", "1");
         command.args(["-s3", "-s3.port.iceberg=0", "-s3.port.lance=0"]);
         command.arg(format!("-dir={}", folder.path().join("data").display()));
         command.arg(format!("-s3.config={}", config.display()));

@@ -247,7 +247,7 @@ fn a_stopped_service_finishes_what_it_began_and_keeps_the_events() {
     running.join().unwrap().unwrap();
 
     assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
-    let kept = EventStore::open(&project.service.events.path, 10).unwrap().recent(3, 10);
+    let kept = EventStore::open(&project.service.events.path, 10, 1000).unwrap().at_hand(3, 10).unwrap();
     assert_eq!(kept.iter().map(|event| event.track_id).collect::<Vec<_>>(), [102, 101, 105]);
     assert!(project.folder.path().join("services/state/events.sqlite").exists());
 }

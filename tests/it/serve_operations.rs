@@ -6,7 +6,8 @@
 //! 4. limits: query, body, requests in work, time, connections, silence; and a panic stays inside;
 //! 5. keys from the environment open reading and writing, and are in no log;
 //! 6. pages of other origins may call where the service file says so;
-//! 7. the access log has a line for each request.
+//! 7. the access log has a line for each request;
+//! 8. the shortcut around the router answers as the router does.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -18,14 +19,16 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::http::{Request, StatusCode};
+use axum::http::{Method, Request, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
+use recsys::serve::direct::Direct;
 use recsys::serve::front::Front;
+use recsys::serve::layout::Resource;
 use recsys::serve::service::Service;
 use serde_json::{Value, json};
 
-use crate::serve_project::{Project, Running, call, try_call};
+use crate::serve_project::{Project, Running, call, ok, try_call};
 
 fn front(service: &Service) -> Front {
     Front::new("test", service, Arc::default()).unwrap()
@@ -33,7 +36,7 @@ fn front(service: &Service) -> Front {
 
 fn open_front(project: &Project) -> Front {
     let front = front(&project.service);
-    front.open(project.router());
+    front.open(project.router(), None);
     front
 }
 
@@ -72,7 +75,7 @@ async fn before_the_artifacts_are_read_it_is_alive_and_not_ready() {
         (StatusCode::SERVICE_UNAVAILABLE, Some("1"))
     );
     assert_eq!(json_of(response).await["code"], "loading");
-    front.open(project.router());
+    front.open(project.router(), None);
     for uri in ["/ready", "/recommendations/1"] {
         assert_eq!(front.answer(request("GET", uri, &[])).await.status(), StatusCode::OK, "{uri}");
     }
@@ -94,7 +97,7 @@ async fn metrics_count_what_happens() {
     let project = Project::new();
     let (router, state) = project.router_and_state();
     let front = Front::new("test", &project.service, Arc::clone(&state.process().metrics)).unwrap();
-    front.open(router);
+    front.open(router, None);
     for (method, uri) in [
         ("GET", "/recommendations/1/4"),
         ("GET", "/recommendations/x"),
@@ -220,7 +223,10 @@ async fn a_panic_stays_inside_its_request() {
             panic!("on purpose")
         }
     };
-    front.open(Router::new().route("/get_recs", get(broken)).route("/healthy", get(|| async { "healthy" })));
+    front.open(
+        Router::new().route("/get_recs", get(broken)).route("/healthy", get(|| async { "healthy" })),
+        None,
+    );
     let response = front.answer(request("GET", "/get_recs", &[("x-request-id", "mine")])).await;
     assert_eq!((response.status().as_u16(), header(&response, "x-request-id")), (500, Some("mine")));
     assert_eq!(json_of(response).await["code"], "internal");
@@ -328,4 +334,60 @@ fn keys_come_from_the_environment_and_the_access_log_has_everything_but_them() {
         assert_eq!(put[field], value, "{field}");
     }
     assert!(put["took_us"].is_u64() && !log.contains("reads-") && !log.contains("writes-"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_shortcut_around_the_router_answers_as_the_router_does() {
+    let project = Project::new();
+    let (router, state) = project.router_and_state();
+    for (user_id, track_id) in [(1, 101), (1, 105), (9, 103)] {
+        ok(&router, "POST", &format!("/put?user_id={user_id}&track_id={track_id}")).await;
+    }
+    let fronts = [None, Direct::new(&state, &Resource::ALL)].map(|direct| {
+        let front = Front::new("test", &project.service, Arc::clone(&state.process().metrics)).unwrap();
+        front.open(router.clone(), direct);
+        front
+    });
+    let mut n_direct = 0;
+    for query in [
+        "user_id=1&k=5",
+        "user_id=1&k=5&items=false",
+        "user_id=2&k=20&names=true&explain=true",
+        "user_id=9&k=5",
+        "user_id=9&exclude=100,101&k=3",
+        "user_id=77",
+        "user_id=-1&k=3&max_per_artist=1",
+        "user_id=%31&k=0",
+        "user_id=1&user_id=2",
+        "k=5",
+        "user_id=1&k=%zz&items=maybe",
+        "user_id=9223372036854775808",
+        "",
+    ] {
+        let uri = format!("/recommendations?{query}");
+        let mut told = Vec::new();
+        for front in &fronts {
+            let response = front.answer(request("POST", &uri, &[])).await;
+            let (status, kind) = (response.status(), response.headers()["content-type"].clone());
+            let mut body = json_of(response).await;
+            if let Some(id) = body.get_mut("impression_id") {
+                *id = "".into();
+            }
+            told.push((status, kind, body));
+        }
+        assert_eq!(told[0], told[1], "{query}");
+        n_direct += usize::from(told[0].0 == StatusCode::OK);
+    }
+    assert!(n_direct > 6);
+    let direct = Direct::new(&state, &Resource::ALL).unwrap();
+    let is_for_it = |method: Method, uri: &str| direct.answer(&method, &uri.parse().unwrap()).is_some();
+    assert!(is_for_it(Method::POST, "/recommendations?user_id=1"));
+    for (method, uri) in [
+        (Method::GET, "/recommendations?user_id=1"),
+        (Method::POST, "/recommendations/1"),
+        (Method::POST, "/put"),
+    ] {
+        assert!(!is_for_it(method, uri), "{uri}");
+    }
+    assert!(Direct::new(&state, &[Resource::Events]).is_none());
 }

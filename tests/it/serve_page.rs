@@ -110,7 +110,7 @@ fn project() -> Project {
 }
 
 /// What is needed to look at pages: Python, and Chromium by the script that drives it.
-fn python() -> Option<PathBuf> {
+pub fn python() -> Option<PathBuf> {
     let python = std::env::var_os("RECSYS_PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/page");
     let found = Command::new(&python)

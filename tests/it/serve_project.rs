@@ -71,8 +71,8 @@ impl Project {
 
     pub fn router_and_state(&self) -> (Router, State) {
         let library = Library::load(&self.service).unwrap();
-        let events = EventStore::open(&self.service.events.path, 1000).unwrap();
-        let impressions = Impressions::open(self.service.impressions.path.as_deref()).unwrap();
+        let events = EventStore::open(&self.service.events.path, 1000, 1000).unwrap();
+        let impressions = Impressions::open(&self.service.impressions).unwrap();
         let state = State::new(self.service.clone(), library, events, impressions);
         (router(state.clone()), state)
     }

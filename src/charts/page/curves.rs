@@ -24,10 +24,12 @@ pub fn section(facts: &Facts) -> Option<Section> {
                 name.rsplit_once('.').map_or((None, name.as_str()), |(part, number)| (Some(part), number));
             // Training and validation belong together.
             let family = number.trim_start_matches("validation_").to_owned();
-            let mut line = step.name.clone();
-            if let Some(part) = part {
-                line = format!("{line} {}", part.replace('_', " "));
-            }
+            let alone = facts.steps.iter().filter(|other| other.kind == step.kind).count() == 1;
+            let mut line = match part.map(|part| part.replace('_', " ")) {
+                Some(part) if alone => part,
+                Some(part) => format!("{} {part}", step.name),
+                None => step.name.clone(),
+            };
             if number.starts_with("validation_") {
                 line.push_str(", held out");
             }
@@ -46,7 +48,7 @@ pub fn section(facts: &Facts) -> Option<Section> {
         body.push_str(&format!(
             "<figure><figcaption>{}</figcaption>\n{}</figure>\n",
             escaped(&title),
-            plot(&kind, &number, &curves).svg()
+            plot(&kind, &number, &curves).half()
         ));
     }
     body.push_str("</div>\n");

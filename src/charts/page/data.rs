@@ -14,11 +14,14 @@ const POINTS: usize = 160;
 
 pub fn section(facts: &Facts) -> Option<Section> {
     let mut body = sizes(facts);
+    if facts.overview.rows == 0 {
+        return Some(Section { id: "data", title: "The data", body });
+    }
     body.push_str(&timeline(facts));
     body.push_str("<div class=\"columns\">\n<div>\n");
-    body.push_str(&figure("User activity", "tracks of a user", &activity(&facts.activity)));
+    body.push_str(&figure("User activity", "tracks of a user", &activity(&facts.activity).half()));
     body.push_str("</div>\n<div>\n");
-    body.push_str(&figure("Popularity of tracks", "the long tail", &long_tail(&facts.popularity)));
+    body.push_str(&figure("Popularity of tracks", "the long tail", &long_tail(&facts.popularity).half()));
     body.push_str("</div>\n</div>\n");
     body.push_str(&tail_words(&facts.popularity));
     body.push_str(&spread(facts));
@@ -26,10 +29,9 @@ pub fn section(facts: &Facts) -> Option<Section> {
     Some(Section { id: "data", title: "The data", body })
 }
 
-fn figure(title: &str, more: &str, plot: &Plot) -> String {
+fn figure(title: &str, more: &str, svg: &str) -> String {
     format!(
-        "<figure><figcaption>{title} <span class=\"quiet\">– {more}</span></figcaption>\n{}</figure>\n",
-        plot.svg()
+        "<figure><figcaption>{title} <span class=\"quiet\">– {more}</span></figcaption>\n{svg}</figure>\n"
     )
 }
 
@@ -48,7 +50,7 @@ fn sizes(facts: &Facts) -> String {
         value(facts.popularity.mean())
     );
     if silent > 0 {
-        text.push_str(&format!(" {} more tracks have no user.", count(silent)));
+        text.push_str(&format!(" Tracks without a user: {}.", count(silent)));
     }
     if let (Some((&first, _)), Some((&last, _))) =
         (overview.days.first_key_value(), overview.days.last_key_value())
@@ -107,7 +109,7 @@ fn timeline(facts: &Facts) -> String {
         }],
         rules: rules.collect(),
     };
-    figure("Listens over time", "each pair by its first listen", &plot)
+    figure("Listens over time", "each pair by its first listen", &plot.svg())
 }
 
 /// A histogram of tracks per user on a logarithmic scale.
@@ -175,12 +177,12 @@ fn tail_words(spread: &Distribution) -> String {
         y: Axis::new("share of all pairs of user and track", Scale::Share, 0.0, 1.0),
         marks: vec![
             Mark::Line { name: String::new(), color: 6, points: vec![(0.0, 0.0), (1.0, 1.0)] },
-            Mark::Line { name: String::new(), color: 2, points: spread.concentration(POINTS) },
+            Mark::Area { color: 2, points: spread.concentration(POINTS) },
         ],
-        rules: vec![(0.1, format!("10 % of the tracks: {} of the pairs", percent(spread.share_of_top(0.1))))],
+        rules: vec![(0.1, format!("10 % of the tracks: {} of the pairs", percent(spread.share_of_top(0.1))))],
     };
     format!(
-        "<p>The most popular 1 % of the tracks have {} of all pairs, the first 10 % have {}; {} of the tracks have a single user. \
+        "<p>The most popular 1 % of the tracks have {} of all pairs, the first 10 % have {}; {} of the tracks have a single user. \
          The Gini coefficient is {} (0: all alike, 1: one has everything).</p>\n{}",
         percent(spread.share_of_top(0.01)),
         percent(spread.share_of_top(0.1)),
@@ -188,7 +190,7 @@ fn tail_words(spread: &Distribution) -> String {
         value(spread.gini()),
         details(
             "How popularity adds up",
-            &figure("Concentration", "dotted: if all tracks were alike", &plot)
+            &figure("Concentration", "dashed: if all tracks were alike", &plot.svg())
         )
     )
 }
@@ -196,7 +198,7 @@ fn tail_words(spread: &Distribution) -> String {
 /// Both distributions in numbers.
 fn spread(facts: &Facts) -> String {
     let mut table = Table::new("How users and tracks are spread").text("").number("least");
-    for title in ["quarter", "median", "three quarters", "95 %", "99 %", "most", "mean", "Gini"] {
+    for title in ["quarter", "median", "three quarters", "95 %", "99 %", "most", "mean", "Gini"] {
         table = table.number(title);
     }
     for (title, spread) in [("tracks of a user", &facts.activity), ("users of a track", &facts.popularity)] {
@@ -235,11 +237,12 @@ fn tops(facts: &Facts) -> String {
         ("artists", &tops.artists, tops.n_artists, tops.listens_without_artist),
         ("genres", &tops.genres, tops.n_genres, tops.listens_without_genre),
     ] {
+        let one = what.trim_end_matches('s');
         if all.is_empty() {
+            html.push_str(&format!("<p class=\"quiet\">No track has a named {one}.</p>\n"));
             continue;
         }
         let most = all.first().map_or(1, |top| top.listens.max(1)) as f64;
-        let one = what.trim_end_matches('s');
         let mut table = Table::new(format!("Top {what} of {}, by listens", count(n as u64)))
             .class("wide bars")
             .text(one)
@@ -278,7 +281,7 @@ fn label(top: &Top) -> String {
         (_, Some(id)) => format!("track {id}"),
         _ => "(no name)".to_owned(),
     };
-    if !top.by.is_empty() {
+    if !top.by.is_empty() && top.name.iter().ne(&top.by) {
         let artists: Vec<String> = top.by.iter().map(|artist| name(artist)).collect();
         html.push_str(&format!(" <span class=\"more\">{}</span>", artists.join(", ")));
     }

@@ -12,6 +12,8 @@ mod qualities;
 mod ranker;
 mod segments;
 mod split;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Write;
 

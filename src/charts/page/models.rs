@@ -23,7 +23,7 @@ pub fn section(facts: &Facts) -> Option<Section> {
     let evaluation = facts.evaluation.as_ref()?;
     let k = evaluation.compare_at;
     let mut body = summary(evaluation)?;
-    body.push_str(&dots(evaluation, &format!("ndcg@{k}"), &format!("NDCG@{k} with 95 % intervals"), true));
+    body.push_str(&dots(evaluation, &format!("ndcg@{k}"), &format!("NDCG@{k} with 95 % intervals"), true));
     body.push_str(&accuracy(evaluation, k));
     let (_, model) = evaluation.models.first_key_value()?;
     let others: String = model
@@ -62,6 +62,20 @@ pub fn ranked(evaluation: &Evaluation) -> Vec<(&str, &Model)> {
     models
 }
 
+/// The interval on a line of its own, where it says more than the value.
+pub fn below(of: &Value) -> String {
+    let interval = of.interval().filter(|(low, high)| low < high);
+    interval.map_or_else(String::new, |(low, high)| {
+        format!("<br><span class=\"more one\">{} – {}</span>", value(low), value(high))
+    })
+}
+
+/// The colour of a model in every chart.
+pub fn color(evaluation: Option<&Evaluation>, model: &str) -> usize {
+    let place = evaluation.and_then(|evaluation| evaluation.models.keys().position(|name| name == model));
+    place.unwrap_or_default()
+}
+
 /// What the numbers say, in words.
 fn summary(evaluation: &Evaluation) -> Option<String> {
     let (_, model) = evaluation.models.first_key_value()?;
@@ -71,7 +85,7 @@ fn summary(evaluation: &Evaluation) -> Option<String> {
         let verdict =
             if is_significant(p) { "more than chance between users explains" } else { "which may be chance" };
         html.push_str(&format!(
-            "<p>{} leads {} by {} in NDCG@{}, {verdict} (p {} in a paired t-test over users).</p>\n",
+            "<p>{} leads {} by {} in NDCG@{}, {verdict} (p {} in a paired t‑test over users).</p>\n",
             name(&lead.best),
             name(&lead.second),
             value(lead.mean_difference),
@@ -83,7 +97,7 @@ fn summary(evaluation: &Evaluation) -> Option<String> {
     let users =
         if protocol.users == "warm" { "users with a history" } else { "users with or without a history" };
     let novel = if protocol.novel_only {
-        "tracks that are new to the user count as hits"
+        "only tracks that are new to the user count as hits"
     } else {
         "known tracks count as hits too"
     };
@@ -121,14 +135,12 @@ pub fn dots(evaluation: &Evaluation, metric: &str, caption: &str, tested: bool) 
         .map(|(_, _, value)| value.high.unwrap_or(value.value).max(value.value))
         .fold(0.0, f64::max);
     let axis = Axis::from_zero("", Scale::Linear, most);
-    let mut table =
-        Table::new(caption).class("wide dots").text("model").number("value").text("95 % interval");
+    let scale = format!("value and interval on a scale from 0 to {}", value(axis.high));
+    let table = Table::new(caption).class("wide dots").text("model").number("value");
+    let mut table = table.picture(&scale, &ticks(&axis)).text("95 % interval");
     if tested {
         table = table.number(format!("against {}", evaluation.baseline)).number("p, corrected");
     }
-    let ends = axis.ticks(4);
-    let title = ends.iter().map(|tick| tick.1.as_str()).collect::<Vec<_>>().join(" · ");
-    table = table.text(format!("grid: {title}"));
     let best = values.iter().map(|value| value.2.value).fold(f64::MIN, f64::max);
     for (model_name, model, of) in values {
         let class = if of.value == best { "best" } else { "" };
@@ -138,12 +150,12 @@ pub fn dots(evaluation: &Evaluation, metric: &str, caption: &str, tested: bool) 
         let mut cells = vec![
             name(model_name),
             format!("<span class=\"{class}\">{}</span>", value(of.value)),
-            format!("<span class=\"n\">{interval}</span>"),
+            dot(&axis, of, model_name == evaluation.baseline),
+            format!("<span class=\"one\">{interval}</span>"),
         ];
         if tested {
             cells.extend(against(evaluation, model_name, model));
         }
-        cells.push(dot(&axis, of, model_name == evaluation.baseline));
         table.row(cells);
     }
     table.html()
@@ -166,6 +178,18 @@ fn against(evaluation: &Evaluation, model_name: &str, model: &Model) -> [String;
         format!("{sign}{}", value(versus.mean_difference))
     };
     [relative, versus.p_holm.map_or_else(|| "–".to_owned(), |p| p_value(p).replace('<', "&lt;"))]
+}
+
+/// The labels of the grid that [`dot`] draws.
+fn ticks(axis: &Axis) -> String {
+    let mut svg = String::from("<svg class=\"dot\" aria-hidden=\"true\">");
+    for (tick, label) in axis.ticks(4) {
+        let x = axis.place(tick) * 100.0;
+        svg.push_str(&format!(
+            "<text class=\"tick\" x=\"{x:.2}%\" y=\"15\" text-anchor=\"middle\">{label}</text>"
+        ));
+    }
+    svg + "</svg>"
 }
 
 fn dot(axis: &Axis, of: &Value, is_baseline: bool) -> String {
@@ -199,14 +223,18 @@ fn accuracy(evaluation: &Evaluation, k: usize) -> String {
 pub fn metrics(evaluation: &Evaluation, k: usize, of: &[(&str, &str)], caption: &str) -> String {
     let mut table = Table::new(caption).text("model");
     for (_, title) in of {
-        table = table.number(format!("{title}@{k}"));
+        table = table.number(*title);
     }
     let models = ranked(evaluation);
+    // Where all are alike, none is best.
     let best: Vec<f64> = of
         .iter()
         .map(|(metric, _)| {
             let values = models.iter().filter_map(|(_, model)| model.metrics.get(&format!("{metric}@{k}")));
-            values.map(|value| value.value).fold(f64::MIN, f64::max)
+            let (low, high) = values.fold((f64::MAX, f64::MIN), |(low, high), value| {
+                (low.min(value.value), high.max(value.value))
+            });
+            if low < high { high } else { f64::NAN }
         })
         .collect();
     for (model_name, model) in models {
@@ -216,10 +244,7 @@ pub fn metrics(evaluation: &Evaluation, k: usize, of: &[(&str, &str)], caption: 
                 None => "–".to_owned(),
                 Some(of) => {
                     let class = if of.value == *best { " class=\"best\"" } else { "" };
-                    let interval = of.interval().map_or_else(String::new, |(low, high)| {
-                        format!("<br><span class=\"more\">{} – {}</span>", value(low), value(high))
-                    });
-                    format!("<span{class}>{}</span>{interval}", value(of.value))
+                    format!("<span{class}>{}</span>{}", value(of.value), below(of))
                 }
             });
         }

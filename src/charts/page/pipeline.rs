@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::Section;
 use super::facts::{Facts, Step};
-use crate::charts::markup::{Table, bar, details, escaped, name};
+use crate::charts::markup::{Table, bar, details, escaped, name, words};
 use crate::charts::numbers::{bytes, seconds};
 
 pub fn section(facts: &Facts) -> Option<Section> {
@@ -17,7 +17,7 @@ pub fn section(facts: &Facts) -> Option<Section> {
         "<div class=\"graph\" role=\"region\" aria-label=\"The steps and how they depend on each other\" tabindex=\"0\">{}</div>\n",
         facts.graph
     );
-    let mut table = Table::new(format!("Steps, {} in all when one ran after the other", seconds(total)))
+    let mut table = Table::new(format!("Steps: {} in all, one after the other", seconds(total)))
         .class("wide bars")
         .text("step")
         .text("kind")
@@ -39,7 +39,7 @@ pub fn section(facts: &Facts) -> Option<Section> {
     body.push_str(&table.html());
     for step in facts.steps.iter().filter(|step| !step.warnings.is_empty()) {
         for warning in &step.warnings {
-            body.push_str(&format!("<p class=\"warning\">{}: {}</p>\n", name(&step.name), escaped(warning)));
+            body.push_str(&format!("<p class=\"warning\">{}: {}</p>\n", name(&step.name), words(warning)));
         }
     }
     body.push_str(

@@ -2,7 +2,7 @@
 
 use super::Section;
 use super::facts::Facts;
-use super::models::{metrics, ranked};
+use super::models::{below, color, metrics, ranked};
 use crate::charts::markup::Table;
 use crate::charts::numbers::{count, percent, value};
 use crate::charts::plot::{Mark, Plot};
@@ -51,10 +51,10 @@ pub fn section(facts: &Facts) -> Option<Section> {
         ),
         x: Axis::from_zero("share of all tracks that are in any list", Scale::Share, coverage),
         y: Axis::from_zero(format!("NDCG@{k}"), Scale::Linear, ndcg),
-        marks: (points.iter().enumerate())
-            .map(|(place, (name, coverage, ndcg))| Mark::Dot {
+        marks: (points.iter())
+            .map(|(name, coverage, ndcg)| Mark::Dot {
                 name: (*name).to_owned(),
-                color: place,
+                color: color(Some(evaluation), name),
                 at: (coverage.value, ndcg.value),
                 x_interval: coverage.interval(),
                 y_interval: ndcg.interval(),
@@ -78,22 +78,19 @@ pub fn section(facts: &Facts) -> Option<Section> {
         let (Some(coverage), Some(bias)) = (of(name, "coverage_items"), of(name, "popularity_bias")) else {
             continue;
         };
-        let interval = bias.interval().map_or_else(String::new, |(low, high)| {
-            format!("<br><span class=\"more\">{} – {}</span>", value(low), value(high))
-        });
         table.row([
             crate::charts::markup::name(name),
             count((coverage.value * model.counts.catalogue as f64).round() as u64),
             percent(coverage.value),
-            format!("{}{interval}", value(bias.value)),
+            format!("{}{}", value(bias.value), below(&bias)),
             percent(bias.value / users),
         ]);
     }
     let mean = facts.popularity.mean();
     body.push_str(&table.html());
     body.push_str(&format!(
-        "<p class=\"quiet\">A track has {} users on average over all periods, and half of the tracks have at most {}: \
-         what is recommended is far more popular than what there is.</p>\n",
+        "<p class=\"quiet\">To compare with: over all periods a track has {} users on average, and half of the tracks have \
+         at most {}.</p>\n",
         value(mean),
         count(facts.popularity.quantile(0.5).into())
     ));

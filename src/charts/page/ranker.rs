@@ -2,7 +2,7 @@
 
 use super::Section;
 use super::facts::Facts;
-use crate::charts::markup::{Table, bar, details, escaped, name};
+use crate::charts::markup::{Table, bar, details, name, words};
 use crate::charts::numbers::count;
 
 /// Features that are shown at once.
@@ -45,9 +45,8 @@ pub fn section(facts: &Facts) -> Option<Section> {
 }
 
 /// With a capital and without a full stop.
-fn sentence(words: &str) -> String {
-    let words = words.trim_end_matches('.');
-    let mut letters = words.chars();
+fn sentence(text: &str) -> String {
+    let mut letters = text.trim_end_matches('.').chars();
     let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-    escaped(&format!("{first}{}", letters.as_str()))
+    words(&format!("{first}{}", letters.as_str()))
 }

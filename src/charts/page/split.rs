@@ -20,7 +20,7 @@ pub fn section(facts: &Facts) -> Option<Section> {
         escaped(how)
     );
     let mut table = Table::new("Sizes and sparsity")
-        .class("wide bars")
+        .class("wide bars short")
         .text("period")
         .text("dates")
         .number("pairs")
@@ -37,7 +37,9 @@ pub fn section(facts: &Facts) -> Option<Section> {
         ("test", &periods.test),
     ] {
         let dates = match (&period.first, &period.last) {
-            (Some(first), Some(last)) => format!("{} – {}", day(first), day(last)),
+            (Some(first), Some(last)) => {
+                format!("<span class=\"one\">{} – {}</span>", day(first), day(last))
+            }
             _ => "–".to_owned(),
         };
         let possible = period.users as f64 * period.items as f64;

@@ -228,7 +228,10 @@ fn equal(found: &Json, value: &str, number: Option<f64>) -> bool {
     match (found, number) {
         (Json::String(found), _) => found == value,
         (found, Some(number)) if found.is_number() => found.as_f64() == Some(number),
-        (found, _) => found.to_string() == value,
+        (Json::Bool(found), _) => value == if *found { "true" } else { "false" },
+        (Json::Null, _) => value == "null",
+        (Json::Number(_), _) => false,
+        (found, _) => serde_json::from_str::<Json>(value).is_ok_and(|value| value == *found),
     }
 }
 
@@ -240,5 +243,36 @@ fn order(a: &Json, b: &Json) -> Ordering {
             let text = |value: &Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             a_number.is_none().cmp(&b_number.is_none()).then_with(|| text(a).cmp(&text(b)))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_read_at_their_first_operator() {
+        let read = |text: &str| text.parse::<Condition>().map(|c| (c.field, c.operator, c.value));
+        let condition =
+            |field: &str, operator, value: &str| Ok((field.to_owned(), operator, value.to_owned()));
+        assert_eq!(read("ndcg@10 > 0.1"), condition("ndcg@10", Operator::More, "0.1"));
+        assert_eq!(read("factors=64"), condition("factors", Operator::Is, "64"));
+        assert_eq!(read("a>=1"), condition("a", Operator::AtLeast, "1"));
+        assert_eq!(read("a == b <= c"), condition("a", Operator::Is, "b <= c"));
+        assert_eq!(read("a != x"), condition("a", Operator::Not, "x"));
+        for wrong in ["factors", "= 3", "a >", ""] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn values_are_equal_as_people_write_them() {
+        let is = |found: Json, value: &str| equal(&found, value, value.parse().ok());
+        assert!(is(64.into(), "64.0") && is(0.5.into(), ".5") && is(true.into(), "true"));
+        assert!(is("cg".into(), "cg") && !is("64".into(), "65") && !is(64.into(), "6"));
+        assert_eq!(number(&Field::Seconds, "2m"), Some(120.0));
+        assert_eq!(number(&Field::Memory, "1kB"), Some(1000.0));
+        assert_eq!(number(&Field::PValue, "2m"), None);
+        assert_eq!(order(&3.into(), &"a".into()), Ordering::Less);
     }
 }

@@ -3,13 +3,11 @@
 //! Which variants go on to a rung is known when the one before it is in the store; of the rungs after that only
 //! the most that they can take is told.
 
-use std::path::Path;
-
 use serde_json::{Value as Json, json};
 
 use super::ladder::Ladder;
 use super::recorded;
-use super::run::{known, survivors};
+use super::run::{Scene, known, survivors};
 use crate::cli::{CommandError, forecasts};
 use crate::console::{LogFormat, say};
 use crate::workflow::decide::{Force, Ground};
@@ -19,7 +17,6 @@ use crate::workflow::experiment::space::shown;
 use crate::workflow::forecast::{Forecast, forecast};
 use crate::workflow::release::Release;
 use crate::workflow::spec::Overrides;
-use crate::workflow::store::Store;
 
 /// Tells what a run of the experiment would do.
 ///
@@ -28,10 +25,10 @@ use crate::workflow::store::Store;
 pub fn tell(
     experiment: &Experiment,
     ladder: &mut Ladder<'_>,
-    store: &Store,
-    root: &Path,
+    scene: &Scene<'_>,
     format: LogFormat,
 ) -> Result<(), CommandError> {
+    let Scene { store, root, remote } = *scene;
     let last = experiment.n_rungs() - 1;
     let mut nobody = false;
     while ladder.rungs.len() <= last {
@@ -48,7 +45,7 @@ pub fn tell(
     let plan = &ladder.merged.plan;
     let selected = ladder.positions();
     executor::check(plan, &selected, store, root).map_err(CommandError::failed)?;
-    let ground = Ground { plan, store, root, force: &Force::Nothing, remote: None };
+    let ground = Ground { plan, store, root, force: &Force::Nothing, remote };
     let release = Release::open(root, store, &plan.name);
     let forecasts = forecast(&ground, &selected, &release).map_err(CommandError::failed)?;
     let rungs = rungs(experiment, ladder);

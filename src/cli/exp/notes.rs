@@ -23,6 +23,12 @@ pub fn notes(view: &View<'_>) -> Vec<String> {
         return notes;
     }
     notes.extend(verdict(view));
+    if view.several && view.rows.iter().any(|row| row.record.objective != view.objective) {
+        notes.push(format!(
+            "the experiments have several objectives: these are ranked by `{}`",
+            view.objective.metric
+        ));
+    }
     if !view.front.is_empty() {
         let ends = view.front.iter().map(|(field, direction)| match direction {
             Direction::Maximize => format!("more `{field}`"),
@@ -80,9 +86,13 @@ fn verdict(view: &View<'_>) -> Vec<String> {
             }
         });
     } else {
-        let differ = view.compared - view.alike.len();
-        notes
-            .push(format!("by `{metric}` {differ} of {} differ from {} (p < 0.05)", view.compared, one.name));
+        let told = view.rows.iter().filter_map(|row| row.against).filter(|against| against.same_data);
+        let (mut n, mut differ) = (0, 0);
+        for against in told {
+            n += 1;
+            differ += usize::from(against.p_value < 0.05);
+        }
+        notes.push(format!("by `{metric}` {differ} of {n} differ from {} (p < 0.05)", one.name));
     }
     notes
 }

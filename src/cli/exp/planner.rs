@@ -9,10 +9,12 @@ use thiserror::Error;
 
 use crate::cli::{CommandError, tracked};
 use crate::steps::KINDS;
+use crate::steps::evaluate::Evaluate;
 use crate::workflow::experiment::{Experiment, Variant};
 use crate::workflow::fault::did_you_mean;
-use crate::workflow::plan::Plan;
+use crate::workflow::kind::Step;
 use crate::workflow::plan::merge::VariantPlan;
+use crate::workflow::plan::{Plan, PlannedStep};
 use crate::workflow::spec::{Overrides, Spec, SpecError};
 use crate::workflow::values::Scope;
 
@@ -109,6 +111,14 @@ impl Planner<'_> {
                 let help = did_you_mean(&metric.step, names);
                 fault(format!("the pipeline has no step `{}`", metric.step), help)
             })?;
+            if let Some(known) = metrics_of(&plan.steps[position])
+                && !known.contains(&metric.metric)
+            {
+                let message = format!("the step `{}` leaves no metric `{}`", metric.step, metric.metric);
+                let help = did_you_mean(&metric.metric, known.iter().map(String::as_str));
+                let error = self.experiment.fault(key, &metric.metric, message, help);
+                return Err(CommandError::usage(error));
+            }
             let decides = key != "report";
             if decides && !self.experiment.select_on_test && plan.sees_test(position) {
                 let message = format!("`{metric}` is measured on the test period, which must not decide");
@@ -141,4 +151,14 @@ impl Planner<'_> {
         tracked::check(&mut spec);
         Ok(spec)
     }
+}
+
+/// The numbers that a step leaves, where that is known before it runs: for an evaluation of lists alone.
+fn metrics_of(step: &PlannedStep) -> Option<Vec<String>> {
+    let inputs = |port: &'static str| step.inputs.iter().filter(move |input| input.port == port);
+    if step.kind.name != Evaluate::KIND || inputs("impressions").next().is_some() {
+        return None;
+    }
+    let lists: Vec<&str> = inputs("lists").filter_map(|input| input.name.as_deref()).collect();
+    Evaluate::metrics_of(step.parameters(), &lists)
 }

@@ -24,30 +24,56 @@ pub fn record(
     store: &Store,
 ) -> ExperimentRecord {
     let mut record = ExperimentRecord::new(experiment, changes.clone());
-    let mut details = BTreeMap::new();
+    let mut kept = Kept { store, results: BTreeMap::new() };
     for (position, variant) in experiment.variants.iter().enumerate() {
         let rung = ladder.rungs.iter().rposition(|rung| rung.contains(&position)).unwrap_or(0);
         let mut whole = VariantRecord {
             name: variant.name.clone(),
             values: experiment.on_rung(position, rung).values,
             rung,
-            ..of_variant(ladder, position, rung, facts, store, &mut details)
+            ..of_variant(ladder, position, rung, facts, &mut kept)
         };
         let mut results: BTreeSet<RunKey> = whole.results.values().copied().collect();
         for rung in 0..=rung {
-            let below = of_variant(ladder, position, rung, facts, store, &mut details);
+            let below = of_variant(ladder, position, rung, facts, &mut kept);
             if !experiment.rungs.is_empty() && below.ended == Ended::Done {
                 whole.climbed.push(experiment.objective.value(&below.metrics));
             }
             results.extend(below.results.into_values());
         }
         // What it took to come so far, on all of its rungs.
-        whole.seconds =
-            results.iter().filter_map(|key| store.recorded(key)).map(|result| result.seconds).sum();
+        whole.seconds = results.iter().filter_map(|key| kept.of(key).map(|result| result.seconds)).sum();
         record.variants.push(whole);
     }
     against::fill_in(&mut record, store);
     record
+}
+
+/// What the store knows of results; those that a hundred variants share are read once.
+struct Kept<'a> {
+    store: &'a Store,
+    results: BTreeMap<RunKey, Option<Brief>>,
+}
+
+/// The part of a result that is recorded.
+struct Brief {
+    seconds: f64,
+    peak: Option<u64>,
+    intervals: BTreeMap<String, [f64; 2]>,
+}
+
+impl Kept<'_> {
+    fn of(&mut self, key: &RunKey) -> Option<&Brief> {
+        let read = || {
+            let result = self.store.recorded(key)?;
+            Some(Brief {
+                seconds: result.seconds,
+                peak: result.notes.usage.map(|usage| usage.peak_memory_bytes).filter(|peak| *peak > 0),
+                intervals: kept::details(self.store, &result).unwrap_or_default().intervals,
+            })
+        };
+        self.results.entry(*key).or_insert_with(read).as_ref()
+    }
 }
 
 /// What came out of a variant on a rung.
@@ -56,8 +82,7 @@ fn of_variant(
     variant: usize,
     rung: usize,
     facts: &Facts,
-    store: &Store,
-    details: &mut BTreeMap<RunKey, Option<kept::Details>>,
+    kept: &mut Kept<'_>,
 ) -> VariantRecord {
     let mut record = VariantRecord { ended: Ended::Done, ..VariantRecord::default() };
     let Plan { steps, .. } = &ladder.merged.plan;
@@ -82,12 +107,10 @@ fn of_variant(
             continue;
         };
         record.results.insert(name.clone(), key);
-        let Some(result) = store.recorded(&key) else { continue };
+        let Some(result) = kept.of(&key) else { continue };
         record.seconds += result.seconds;
-        let peak = result.notes.usage.map(|usage| usage.peak_memory_bytes);
-        record.peak_memory_bytes = record.peak_memory_bytes.max(peak);
-        let details = details.entry(key).or_insert_with(|| kept::details(store, &result));
-        let intervals = details.iter().flat_map(|details| &details.intervals);
+        record.peak_memory_bytes = record.peak_memory_bytes.max(result.peak);
+        let intervals = result.intervals.iter();
         record.intervals.extend(intervals.map(|(metric, interval)| (named(metric), *interval)));
     }
     record

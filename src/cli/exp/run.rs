@@ -1,5 +1,6 @@
 //! `recsys exp run`: every variant of an experiment, as one plan, rung by rung.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use super::recorded::{self, Facts};
 use super::tracked::Tracked;
 use super::view::View;
 use super::{dry_run, verdict};
+use crate::cli::cache_remote::CacheFrom;
 use crate::cli::session::{self, Stop};
 use crate::cli::sheet::Format;
 use crate::cli::workspace::store;
@@ -28,6 +30,7 @@ use crate::workflow::experiment::{Experiment, ExperimentRecord};
 use crate::workflow::forecast;
 use crate::workflow::history::RunRecord;
 use crate::workflow::release::Release;
+use crate::workflow::remote::ReadThrough;
 use crate::workflow::spec::Overrides;
 use crate::workflow::store::Store;
 
@@ -74,6 +77,9 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
 
+    #[command(flatten)]
+    cache_from: CacheFrom,
+
     /// Results that no release needs go when the store grows beyond this
     #[arg(long, env = "RECSYS_CACHE_SIZE", value_name = "SIZE", default_value = crate::cli::cache::DEFAULT_SIZE, value_parser = crate::cli::cache::size)]
     cache_size: u64,
@@ -95,11 +101,15 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
     let mut ladder = Ladder::new(planner)?;
     let store = store(root);
     tell_of_equal(&experiment, &ladder);
+    // A dry run ends at once on Ctrl-C.
+    let stop = LazyCell::new(Stop::on_signals);
+    let flag = if args.dry_run { Arc::default() } else { stop.flag() };
+    let remote = args.cache_from.open(root, flag)?;
     if args.dry_run {
-        return dry_run::tell(&experiment, &mut ladder, &store, root, args.log_format);
+        let scene = Scene { store: &store, root, remote: remote.as_ref() };
+        return dry_run::tell(&experiment, &mut ladder, &scene, args.log_format);
     }
     let tracked = Tracked::new(&experiment, &ladder, root)?;
-    let stop = Stop::on_signals();
     store.stop_on(stop.flag());
     let work = Work {
         args,
@@ -107,6 +117,7 @@ pub fn run(args: &RunArgs, root: &Path) -> Result<(), CommandError> {
         more: &more,
         store: &store,
         root,
+        remote: remote.as_ref(),
         stop: &stop,
         tracked: &tracked,
     };
@@ -150,6 +161,16 @@ fn tell_of_equal(experiment: &Experiment, ladder: &Ladder<'_>) {
     }
 }
 
+/// Where results are.
+pub struct Scene<'a> {
+    /// `cache/`.
+    pub store: &'a Store,
+    /// The project folder.
+    pub root: &'a Path,
+    /// Results that others have made.
+    pub remote: Option<&'a ReadThrough>,
+}
+
 /// What running the rungs needs.
 struct Work<'a> {
     args: &'a RunArgs,
@@ -157,6 +178,7 @@ struct Work<'a> {
     more: &'a Overrides,
     store: &'a Store,
     root: &'a Path,
+    remote: Option<&'a ReadThrough>,
     stop: &'a Stop,
     tracked: &'a Tracked<'a>,
 }
@@ -222,7 +244,7 @@ impl Work<'_> {
             logs: &logs,
             listener: &listeners,
             stop: &flag,
-            remote: None,
+            remote: self.remote,
         };
         let tally = executor::run(&ladder.merged.plan, &options, &world).map_err(CommandError::failed)?;
         facts.extend(collector.take());
@@ -261,6 +283,7 @@ pub fn known(
     root: &Path,
 ) -> Result<Option<Facts>, CommandError> {
     let plan = &ladder.merged.plan;
+    // What is elsewhere only has to be fetched first: a run does that.
     let ground = Ground { plan, store, root, force: &Force::Nothing, remote: None };
     let release = Release::open(root, store, &plan.name);
     let known = forecast::results(&ground, positions, &release).map_err(CommandError::failed)?;

@@ -24,7 +24,7 @@ impl View<'_> {
         let has_rungs = self.rows.iter().any(|row| row.record.n_rungs() > 1);
         let is_compared = self.rows.iter().any(|row| row.against.is_some());
         let pipelines = fields::pipelines(&self.rows);
-        let mut columns: Vec<(Column, Box<dyn Fn(&Row<'_>) -> Cell + '_>)> = vec![(
+        let mut columns: Columns<'_> = vec![(
             Column::titled("", "state", Audience::All, false),
             Box::new(|row| {
                 let best = if self.is_best(row) { "★" } else { "" };
@@ -178,6 +178,7 @@ impl View<'_> {
     }
 }
 
+/// Columns, and what stands in them.
 type Columns<'v> = Vec<(Column, Box<dyn Fn(&Row<'_>) -> Cell + 'v>)>;
 
 fn difference_columns(columns: &mut Columns<'_>) {

@@ -6,9 +6,9 @@ use std::sync::{Arc, OnceLock};
 use super::ladder::Ladder;
 use crate::cli::{CommandError, tracked};
 use crate::console::LogFormat;
-use crate::tracking::pipeline::Scene;
 use crate::tracking::server::{Credentials, Destination};
 use crate::tracking::variants::{ExperimentFacts, VariantFacts, VariantsLog};
+use crate::tracking::whole::Scene;
 use crate::workflow::experiment::{Direction, Experiment, ExperimentRecord};
 
 /// Whether and where an experiment is logged.

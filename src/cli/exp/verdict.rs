@@ -6,7 +6,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use crate::cli::CommandError;
-use crate::workflow::experiment::{Constraint, Ended, ExperimentRecord, VariantRecord};
+use crate::workflow::experiment::{Constraint, Ended, ExperimentRecord, MetricName, VariantRecord};
 use crate::workflow::fault::did_you_mean;
 use crate::workflow::store::Store;
 
@@ -51,19 +51,12 @@ pub fn check(record: &ExperimentRecord, store: &Store) -> Result<(), CommandErro
         }
         let warned = done.iter().find_map(|variant| {
             let notes = store.recorded(variant.results.get(&metric.step)?)?.notes;
-            notes.warnings.into_iter().find(|warning| warning.contains(&format!("`{}` is", metric.metric)))
+            notes.no_number(&metric.metric).map(str::to_owned)
         });
         if let Some(warning) = warned {
             return Err(CommandError::failed(NothingFound::NoNumber { metric: name, warning }));
         }
-        let known: BTreeSet<&str> =
-            done.iter().flat_map(|variant| variant.metrics.keys().map(String::as_str)).collect();
-        let own = known.iter().copied().filter(|known| known.starts_with(&format!("{}.", metric.step)));
-        let help = match own.clone().next() {
-            Some(_) => did_you_mean(&name, own),
-            None => format!("the step `{}` leaves no metrics: name one that does", metric.step),
-        };
-        return Err(CommandError::usage(NothingFound::NoMetric { metric: name, help }));
+        return Err(CommandError::usage(no_metric(metric, &done)));
     }
     let nobody = record
         .constraints
@@ -78,6 +71,18 @@ pub fn check(record: &ExperimentRecord, store: &Store) -> Result<(), CommandErro
     }))
 }
 
+fn no_metric(metric: &MetricName, done: &[&VariantRecord]) -> NothingFound {
+    let known: BTreeSet<&str> =
+        done.iter().flat_map(|variant| variant.metrics.keys().map(String::as_str)).collect();
+    let own = known.iter().copied().filter(|known| known.starts_with(&format!("{}.", metric.step)));
+    let name = metric.to_string();
+    let help = match own.clone().next() {
+        Some(_) => did_you_mean(&name, own),
+        None => format!("the step `{}` leaves no metrics: name one that does", metric.step),
+    };
+    NothingFound::NoMetric { metric: name, help }
+}
+
 fn nearest_to(constraint: &Constraint, done: &[&VariantRecord]) -> String {
     let name = constraint.metric.to_string();
     let values = done.iter().filter_map(|variant| Some((variant, *variant.metrics.get(&name)?)));
@@ -90,5 +95,23 @@ fn nearest_to(constraint: &Constraint, done: &[&VariantRecord]) -> String {
             format!("{} comes nearest with {value:.6}: loosen the bound, or try other settings", variant.name)
         }
         None => "loosen the bound, or try other settings".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_to_a_bound_lies_on_its_side() {
+        let variant = |name: &str, value: f64| VariantRecord {
+            name: name.to_owned(),
+            metrics: [("a.b".to_owned(), value)].into(),
+            ..VariantRecord::default()
+        };
+        let variants = [variant("low", 0.1), variant("high", 0.3)];
+        let done: Vec<&VariantRecord> = variants.iter().collect();
+        assert!(nearest_to(&"a.b >= 1".parse().unwrap(), &done).starts_with("high comes nearest with 0.3"));
+        assert!(nearest_to(&"a.b <= 0".parse().unwrap(), &done).starts_with("low comes nearest with 0.1"));
     }
 }

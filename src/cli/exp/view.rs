@@ -32,7 +32,7 @@ pub struct View<'a> {
     pub correction: Correction,
     /// How many comparisons they were corrected for.
     pub compared: usize,
-    /// Of these, variants that may be as good, by name, in the order of their ranks.
+    /// Of these, variants that may be as good, by name, in the order of their ranks; measured on the same data.
     pub alike: Vec<&'a str>,
     /// Why there are no comparisons.
     pub untold: Option<Untold>,
@@ -157,7 +157,11 @@ impl<'a> View<'a> {
     /// Takes note of what was compared before rows are left out.
     fn count(&mut self) {
         self.compared = self.rows.iter().filter(|row| row.against.is_some()).count();
-        let alike = self.rows.iter().filter(|row| row.against.is_some_and(|against| against.p_value >= 0.05));
+        // What was measured on other data may be anything.
+        let alike = self
+            .rows
+            .iter()
+            .filter(|row| row.against.is_some_and(|against| against.p_value >= 0.05 && against.same_data));
         self.alike = alike.map(|row| row.variant.name.as_str()).collect();
     }
 

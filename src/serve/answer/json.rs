@@ -6,29 +6,32 @@
 
 use serde::Serialize;
 
-use super::{Answer, AnswerItem};
-use crate::serve::blend::Source;
+use super::{Answer, integers};
+use crate::serve::blend::{Pick, Source};
+use crate::serve::catalog::Catalog;
 
 /// What a track with its score and source takes, and a little more.
 const ITEM_BYTES: usize = 72;
 /// What an id takes, and a little more.
 const ID_BYTES: usize = 10;
+/// So many ids are looked up side by side.
+const LANES: usize = 64;
 
 /// The answer as JSON.
 pub fn text(answer: &Answer<'_>) -> Vec<u8> {
     let Answer { user_id, track_id, impression_id, variant, degraded, .. } = answer;
     let each = if answer.tells_items { ID_BYTES + ITEM_BYTES } else { ID_BYTES };
-    let mut text = Vec::with_capacity(256 + answer.items.len() * each);
+    let mut text = Vec::with_capacity(256 + answer.picks.len() * each);
     text.push(b'{');
     for (name, id) in [("\"user_id\":", user_id), ("\"track_id\":", track_id)] {
         if let Some(id) = id {
             text.extend_from_slice(name.as_bytes());
-            value(&mut text, id);
+            integers::push(&mut text, *id);
             text.push(b',');
         }
     }
     text.extend_from_slice(b"\"impression_id\":\"");
-    text.extend_from_slice(impression_id.as_bytes());
+    text.extend_from_slice(impression_id);
     text.extend_from_slice(b"\",");
     if let Some(variant) = variant {
         text.extend_from_slice(b"\"variant\":");
@@ -41,51 +44,61 @@ pub fn text(answer: &Answer<'_>) -> Vec<u8> {
         text.push(b',');
     }
     text.extend_from_slice(b"\"recommendations\":[");
-    separated(&mut text, &answer.items, |text, _, item| value(text, &item.track_id));
+    track_ids(&mut text, answer.catalog, answer.picks);
     text.extend_from_slice(b"],\"source\":\"");
     text.extend_from_slice(answer.source.name().as_bytes());
     text.push(b'"');
     if answer.tells_items {
+        let known = answer.catalog.track_ids();
         text.extend_from_slice(b",\"items\":[");
-        separated(&mut text, &answer.items, |text, place, one| {
-            item(text, one);
+        for (place, pick) in answer.picks.iter().enumerate() {
+            if place > 0 {
+                text.push(b',');
+            }
+            item(&mut text, known[pick.item as usize], pick);
             if let Some(names) = answer.names.get(place) {
                 text.extend_from_slice(b",\"names\":");
-                value(text, names);
+                value(&mut text, names);
             }
             if let Some(reason) = answer.reasons.get(place) {
                 text.extend_from_slice(b",\"reason\":");
-                value(text, reason);
+                value(&mut text, reason);
             }
             text.push(b'}');
-        });
+        }
         text.push(b']');
     }
     text.push(b'}');
     text
 }
 
+/// The ids alone. They are looked up in groups before any is written: the processor waits for memory once a
+/// group then, not once an id.
+fn track_ids(text: &mut Vec<u8>, catalog: &Catalog, picks: &[Pick]) {
+    let (known, mut track_ids) = (catalog.track_ids(), [0; LANES]);
+    for picks in picks.chunks(LANES) {
+        for (track_id, pick) in track_ids.iter_mut().zip(picks) {
+            *track_id = known[pick.item as usize];
+        }
+        integers::push_all(text, &track_ids[..picks.len()]);
+    }
+    if !picks.is_empty() {
+        text.pop();
+    }
+}
+
 /// A track, without the brace that ends it.
-fn item(text: &mut Vec<u8>, item: &AnswerItem) {
+fn item(text: &mut Vec<u8>, track_id: i64, pick: &Pick) {
     text.extend_from_slice(b"{\"track_id\":");
-    value(text, &item.track_id);
+    integers::push(text, track_id);
     text.extend_from_slice(b",\"score\":");
-    value(text, &item.score);
-    text.extend_from_slice(match item.source {
+    value(text, &pick.score);
+    text.extend_from_slice(match pick.source {
         Source::Personal => b",\"source\":\"personal\"".as_slice(),
         Source::Online => b",\"source\":\"online\"",
         Source::Similar => b",\"source\":\"similar\"",
         Source::Popular => b",\"source\":\"popular\"",
     });
-}
-
-fn separated<T>(text: &mut Vec<u8>, values: &[T], mut write: impl FnMut(&mut Vec<u8>, usize, &T)) {
-    for (position, value) in values.iter().enumerate() {
-        if position > 0 {
-            text.push(b',');
-        }
-        write(text, position, value);
-    }
 }
 
 fn value(text: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
@@ -99,15 +112,16 @@ mod tests {
     use super::*;
     use crate::serve::blend::Case;
 
-    fn answer(items: Vec<AnswerItem>) -> Answer<'static> {
+    fn answer<'a>(catalog: &'a Catalog, picks: &'a [Pick]) -> Answer<'a> {
         Answer {
             user_id: Some(i64::MIN),
             track_id: None,
-            impression_id: "0f".to_owned(),
+            impression_id: [b'f'; 32],
             variant: Some("a \"b\"\n"),
             degraded: &["events", "offline"],
             source: Case::Blend,
-            items,
+            catalog,
+            picks,
             tells_items: true,
             names: Vec::new(),
             reasons: Vec::new(),
@@ -116,16 +130,18 @@ mod tests {
 
     #[test]
     fn the_text_is_json_with_everything_in_it() {
-        let item = |track_id, score, source| AnswerItem { track_id, score, source };
-        let items = vec![
-            item(1, 0.1, Source::Personal),
-            item(-2, f32::NAN, Source::Online),
-            item(3, 1e-30, Source::Similar),
-            item(i64::MAX, -0.0, Source::Popular),
+        let catalog = Catalog::new(vec![1, -2, 3, i64::MAX]).unwrap();
+        let pick = |item, score, source| Pick { item, score, source };
+        let picks = [
+            pick(0, 0.1, Source::Personal),
+            pick(1, f32::NAN, Source::Online),
+            pick(2, 1e-30, Source::Similar),
+            pick(3, -0.0, Source::Popular),
         ];
-        let mut answer = answer(items);
+        let mut answer = answer(&catalog, &picks);
+        let id = "f".repeat(32);
         let expected = json!({
-            "user_id": i64::MIN, "impression_id": "0f", "variant": "a \"b\"\n", "degraded": ["events", "offline"],
+            "user_id": i64::MIN, "impression_id": id, "variant": "a \"b\"\n", "degraded": ["events", "offline"],
             "recommendations": [1, -2, 3, i64::MAX], "source": "blend",
             "items": [
                 {"track_id": 1, "score": 0.1, "source": "personal"},
@@ -139,13 +155,16 @@ mod tests {
         answer.tells_items = false;
         answer.variant = None;
         answer.degraded = &[];
-        let short = r#"{"user_id":-9223372036854775808,"impression_id":"0f","recommendations":[1,-2,3,9223372036854775807],"source":"blend"}"#;
+        let ids = "[1,-2,3,9223372036854775807]";
+        let short = format!(
+            r#"{{"user_id":-9223372036854775808,"impression_id":"{id}","recommendations":{ids},"source":"blend"}}"#
+        );
         assert_eq!(String::from_utf8(text(&answer)).unwrap(), short);
     }
 
     #[test]
     fn an_empty_list_is_a_list() {
-        let text: Value = serde_json::from_slice(&text(&answer(vec![]))).unwrap();
+        let text: Value = serde_json::from_slice(&text(&answer(&Catalog::default(), &[]))).unwrap();
         assert_eq!((&text["recommendations"], &text["items"]), (&json!([]), &json!([])));
     }
 }

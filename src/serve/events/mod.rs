@@ -59,7 +59,7 @@ pub struct NotStored;
 #[error("events cannot be read")]
 pub struct Unreadable;
 
-/// What a store's writer is told.
+/// What the writer of a shared store is told.
 #[derive(Debug)]
 enum Message {
     Append(Append),
@@ -160,13 +160,22 @@ impl Events {
     /// When the store does not answer.
     pub async fn recent(&self, user_id: i64, n: usize) -> Result<Vec<Event>, Unreadable> {
         match &self.store {
-            Store::Sqlite(store) => Ok(store.recent(user_id, n)),
-            Store::Postgres(store) => store.recent(user_id, n).await,
+            Store::Sqlite(store) => store.recent(user_id, n).await,
+            Store::Postgres(store) => Box::pin(store.recent(user_id, n)).await,
             Store::Peer(peer) => {
                 let path = format!("/lists/history/{user_id}/{n}");
                 peer.get::<EventTable>(&path).await.map(EventTable::events).map_err(|_| Unreadable)
             }
             Store::None => Ok(Vec::new()),
+        }
+    }
+
+    /// The same, when they are at hand.
+    pub fn recent_at_once(&self, user_id: i64, n: usize) -> Option<Vec<Event>> {
+        match &self.store {
+            Store::Sqlite(store) => store.at_hand(user_id, n),
+            Store::Postgres(_) | Store::Peer(_) => None,
+            Store::None => Some(Vec::new()),
         }
     }
 

@@ -2,27 +2,44 @@
 //!
 //! SQLite in WAL mode with `synchronous = FULL`: a committed event survives kill -9 and power loss.
 //! One thread owns the connection. While it waits for the disk further requests queue up, and the
-//! next commit takes all of them: group commit without a timer. Reads never touch the disk: the
-//! newest events of each user lie in memory, and appear there only after their commit. The file is
-//! locked, because a second writer would make that memory untrue.
+//! next commit takes all of them: group commit without a timer. Reads come from memory, where events
+//! appear only after their commit; what is older than what was read at the start is read from the file
+//! when its user is asked for. The file is locked, because a second writer would make that memory untrue.
 
-use std::collections::{HashMap, VecDeque};
+mod file;
+mod histories;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Append, Event, Message, NewEvents, NotStored, Stored, now_ms};
+use super::{Append, Event, NewEvents, NotStored, Stored, Unreadable, now_ms};
 use crate::serve::failure::EventsFault;
+use file::{connect, database};
+use histories::Histories;
 
-const FORMAT_VERSION: u32 = 2;
 const QUEUE: usize = 4096;
 const MAX_GROUP: usize = 1024;
-const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the thread is told.
+#[derive(Debug)]
+enum Message {
+    Append(Append),
+    Read(Read),
+    Close,
+}
+
+/// A user whose older events are asked for.
+#[derive(Debug)]
+struct Read {
+    user_id: i64,
+    n: usize,
+    found: oneshot::Sender<Result<Vec<Event>, Unreadable>>,
+}
 
 /// Durable events, and the newest of each user in memory.
 #[derive(Debug)]
@@ -33,18 +50,20 @@ pub struct EventStore {
 }
 
 impl EventStore {
-    /// Opens or makes the file and reads the newest `keep` events of each user.
+    /// Opens or makes the file and reads the newest events: at most `keep` of each user, and no more than
+    /// `read_at_start` altogether.
     ///
     /// # Errors
     /// When the file cannot be used or another process uses it.
-    pub fn open(path: &Path, keep: usize) -> Result<Self, EventsFault> {
+    pub fn open(path: &Path, keep: usize, read_at_start: usize) -> Result<Self, EventsFault> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)
                 .map_err(|cause| EventsFault::Folder { path: path.to_owned(), cause })?;
         }
         let connection = connect(path)?;
-        let histories = Arc::new(Histories { keep, users: RwLock::default() });
-        read_all(&connection, &histories).map_err(database(path))?;
+        let first = file::first_of_newest(&connection, read_at_start).map_err(database(path))?;
+        let histories = Arc::new(Histories::new(keep, first));
+        file::read_from(&connection, first, |events| histories.add(events)).map_err(database(path))?;
         let (queue, messages) = mpsc::channel(QUEUE);
         let writer = Writer { connection, histories: Arc::clone(&histories), path: path.to_owned() };
         let writer = thread::Builder::new()
@@ -66,9 +85,22 @@ impl EventStore {
     }
 
     /// The last `n` events of a user, newest first.
-    pub fn recent(&self, user_id: i64, n: usize) -> Vec<Event> {
-        let users = self.histories.users.read().unwrap_or_else(PoisonError::into_inner);
-        users.get(&user_id).map_or_else(Vec::new, |events| events.iter().rev().take(n).copied().collect())
+    ///
+    /// # Errors
+    /// When they must be read from the file and it cannot be read.
+    pub async fn recent(&self, user_id: i64, n: usize) -> Result<Vec<Event>, Unreadable> {
+        if let Some(events) = self.at_hand(user_id, n) {
+            return Ok(events);
+        }
+        let (found, answer) = oneshot::channel();
+        let read = Message::Read(Read { user_id, n, found });
+        self.queue.send(read).await.map_err(|_| Unreadable)?;
+        answer.await.map_err(|_| Unreadable)?
+    }
+
+    /// The same, if they lie in memory.
+    pub fn at_hand(&self, user_id: i64, n: usize) -> Option<Vec<Event>> {
+        self.histories.at_hand(user_id, n)
     }
 
     /// Whether events can be stored.
@@ -89,25 +121,6 @@ impl EventStore {
     }
 }
 
-#[derive(Debug)]
-struct Histories {
-    keep: usize,
-    users: RwLock<HashMap<i64, VecDeque<Event>>>,
-}
-
-impl Histories {
-    fn add(&self, events: impl IntoIterator<Item = (i64, Event)>) {
-        let mut users = self.users.write().unwrap_or_else(PoisonError::into_inner);
-        for (user_id, event) in events {
-            let history = users.entry(user_id).or_default();
-            if history.len() == self.keep {
-                history.pop_front();
-            }
-            history.push_back(event);
-        }
-    }
-}
-
 struct Writer {
     connection: Connection,
     histories: Arc<Histories>,
@@ -120,13 +133,16 @@ impl Writer {
         while open {
             let Some(first) = messages.blocking_recv() else { break };
             let waiting = std::iter::from_fn(|| messages.try_recv().ok());
-            let mut group = Vec::new();
+            let (mut group, mut reads) = (Vec::new(), Vec::new());
             for message in std::iter::once(first).chain(waiting).take(MAX_GROUP) {
                 match message {
                     Message::Append(append) => group.push(append),
+                    Message::Read(read) => reads.push(read),
                     Message::Close => open = false,
                 }
             }
+            // Before the disk is waited for.
+            reads.into_iter().for_each(|read| self.read(read));
             self.store(group);
         }
         messages.close();
@@ -140,6 +156,18 @@ impl Writer {
         if let Err((_, error)) = self.connection.close() {
             tracing::warn!("closing `{}`: {error}", self.path.display());
         }
+    }
+
+    /// Answers with the history of a user and what of it was not read at the start.
+    fn read(&self, Read { user_id, n, found }: Read) {
+        let room = self.histories.keep().saturating_sub(self.histories.len_of(user_id));
+        let older = file::older(&self.connection, user_id, self.histories.first(), room);
+        let events = older.map(|older| self.histories.complete(user_id, &older, n)).map_err(|error| {
+            tracing::error!("a history cannot be read from `{}`: {error}", self.path.display());
+            Unreadable
+        });
+        // A client that hung up no longer waits for the answer.
+        let _ = found.send(events);
     }
 
     fn store(&mut self, group: Vec<Append>) {
@@ -195,72 +223,20 @@ impl Writer {
     }
 }
 
-fn connect(path: &Path) -> Result<Connection, EventsFault> {
-    let mut connection = Connection::open(path).map_err(database(path))?;
-    connection.busy_timeout(LOCK_PATIENCE).map_err(database(path))?;
-    let set_up = |connection: &mut Connection| -> rusqlite::Result<u32> {
-        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let version: u32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        if version == 0 {
-            transaction.execute_batch(
-                "CREATE TABLE events (
-                     id INTEGER PRIMARY KEY AUTOINCREMENT,
-                     user_id INTEGER NOT NULL,
-                     track_id INTEGER NOT NULL,
-                     at_ms INTEGER NOT NULL
-                 ) STRICT",
-            )?;
-        }
-        if version < FORMAT_VERSION {
-            // Since version 2 a request may have an id.
-            transaction.execute_batch(&format!(
-                "ALTER TABLE events ADD COLUMN event_id TEXT;
-                 CREATE UNIQUE INDEX event_ids ON events (user_id, event_id) WHERE event_id IS NOT NULL;
-                 PRAGMA user_version = {FORMAT_VERSION};"
-            ))?;
-        }
-        transaction.commit()?;
-        Ok(version)
-    };
-    let found = set_up(&mut connection).map_err(database(path))?;
-    if found > FORMAT_VERSION {
-        return Err(EventsFault::Version { path: path.to_owned(), found, known: FORMAT_VERSION });
-    }
-    Ok(connection)
-}
-
-fn read_all(connection: &Connection, histories: &Histories) -> rusqlite::Result<()> {
-    let mut select = connection.prepare("SELECT user_id, track_id, at_ms FROM events ORDER BY id")?;
-    let rows =
-        select.query_map([], |row| Ok((row.get(0)?, Event { track_id: row.get(1)?, at_ms: row.get(2)? })))?;
-    let mut error = Ok(());
-    histories.add(rows.map_while(|row| row.map_err(|fault| error = Err(fault)).ok()));
-    error
-}
-
-fn database(path: &Path) -> impl Fn(rusqlite::Error) -> EventsFault {
-    let path = path.to_owned();
-    move |cause| match cause.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            EventsFault::InUse { path: path.clone() }
-        }
-        _ => EventsFault::Database { path: path.clone(), cause },
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    const ALL: usize = 1000;
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
     }
 
     fn tracks(store: &EventStore, user_id: i64, n: usize) -> Vec<i64> {
-        store.recent(user_id, n).iter().map(|event| event.track_id).collect()
+        store.at_hand(user_id, n).unwrap().iter().map(|event| event.track_id).collect()
     }
 
     fn new(user_id: i64, track_ids: &[i64]) -> NewEvents {
@@ -272,7 +248,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/events.sqlite");
         block_on(async {
-            let store = EventStore::open(&path, 3).unwrap();
+            let store = EventStore::open(&path, 3, ALL).unwrap();
             store.append(new(1, &[10, 20])).await.unwrap();
             store.append(new(2, &[5])).await.unwrap();
             store.append(new(1, &[30, i64::MIN])).await.unwrap();
@@ -281,7 +257,7 @@ mod tests {
             assert!(!store.is_open());
             assert_eq!(store.append(new(1, &[1])).await, Err(NotStored));
 
-            let store = EventStore::open(&path, 4).unwrap();
+            let store = EventStore::open(&path, 4, ALL).unwrap();
             assert_eq!(tracks(&store, 1, 9), [i64::MIN, 30, 20, 10]);
             assert_eq!(tracks(&store, 1, 2), [i64::MIN, 30]);
             assert_eq!(tracks(&store, 3, 2), [0i64; 0]);
@@ -295,12 +271,12 @@ mod tests {
         let path = folder.path().join("events.sqlite");
         let copy = folder.path().join("copy.sqlite");
         block_on(async {
-            let store = EventStore::open(&path, 10).unwrap();
+            let store = EventStore::open(&path, 10, ALL).unwrap();
             store.append(new(7, &[1, 2, 3])).await.unwrap();
             // What a kill -9 at this moment would leave behind.
             fs::copy(&path, &copy).unwrap();
             fs::copy(folder.path().join("events.sqlite-wal"), folder.path().join("copy.sqlite-wal")).unwrap();
-            let found = EventStore::open(&copy, 10).unwrap();
+            let found = EventStore::open(&copy, 10, ALL).unwrap();
             assert_eq!(tracks(&found, 7, 10), [3, 2, 1]);
         });
     }
@@ -312,13 +288,13 @@ mod tests {
         let with_id =
             |user_id, id: &str| NewEvents { event_id: Some(id.to_owned()), ..new(user_id, &[1, 2]) };
         block_on(async {
-            let store = EventStore::open(&path, 10).unwrap();
+            let store = EventStore::open(&path, 10, ALL).unwrap();
             let together = tokio::join!(store.append(with_id(7, "a")), store.append(with_id(7, "a")));
             assert_eq!(together, (Ok(Stored::Now), Ok(Stored::Before)));
             assert_eq!(store.append(with_id(7, "b")).await, Ok(Stored::Now));
             assert_eq!(store.append(with_id(8, "a")).await, Ok(Stored::Now), "another user's id is another");
             store.close().await;
-            let store = EventStore::open(&path, 10).unwrap();
+            let store = EventStore::open(&path, 10, ALL).unwrap();
             assert_eq!(store.append(with_id(7, "a")).await, Ok(Stored::Before));
             assert_eq!(tracks(&store, 7, 10), [2, 1, 2, 1]);
             store.close().await;
@@ -339,7 +315,7 @@ mod tests {
         .unwrap();
         drop(old);
         block_on(async {
-            let store = EventStore::open(&path, 10).unwrap();
+            let store = EventStore::open(&path, 10, ALL).unwrap();
             let again = NewEvents { event_id: Some("a".to_owned()), ..new(7, &[6]) };
             assert_eq!(store.append(again.clone()).await, Ok(Stored::Now));
             assert_eq!(store.append(again).await, Ok(Stored::Before));
@@ -347,14 +323,51 @@ mod tests {
         });
     }
 
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn what_is_read_at_the_start_changes_no_history(
+            events in prop::collection::vec((0i64..5, 0i64..50), 0..40), later in 0usize..20,
+            read_at_start in 0usize..50, keep in 1usize..12, asked in prop::collection::vec((0i64..6, 1usize..15), 12),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("events.sqlite");
+            let newest = |user_id, n: usize| -> Vec<i64> {
+                let of_user = events.iter().rev().filter(|(user, _)| *user == user_id);
+                of_user.map(|(_, track_id)| *track_id).take(n.min(keep)).collect()
+            };
+            block_on(async {
+                let (before, after) = events.split_at(events.len() - later.min(events.len()));
+                let store = EventStore::open(&path, keep, ALL).unwrap();
+                for (user_id, track_id) in before {
+                    store.append(new(*user_id, &[*track_id])).await.unwrap();
+                }
+                store.close().await;
+                let store = EventStore::open(&path, keep, read_at_start).unwrap();
+                for (user_id, track_id) in after {
+                    store.append(new(*user_id, &[*track_id])).await.unwrap();
+                }
+                for (user_id, n) in asked {
+                    for _ in 0..2 {
+                        let found = store.recent(user_id, n).await.unwrap();
+                        let tracks: Vec<i64> = found.iter().map(|event| event.track_id).collect();
+                        assert_eq!(tracks, newest(user_id, n), "user {user_id}, {n}");
+                    }
+                    assert!(store.at_hand(user_id, n).is_some(), "it is read once");
+                }
+                store.close().await;
+            });
+        }
+    }
+
     #[test]
     fn a_second_process_and_a_file_of_something_else_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.sqlite");
-        let _store = EventStore::open(&path, 10).unwrap();
-        assert!(matches!(EventStore::open(&path, 10), Err(EventsFault::InUse { .. })));
+        let _store = EventStore::open(&path, 10, ALL).unwrap();
+        assert!(matches!(EventStore::open(&path, 10, ALL), Err(EventsFault::InUse { .. })));
         let other = folder.path().join("other.sqlite");
         fs::write(&other, "no database at all, but a text of some length").unwrap();
-        assert!(matches!(EventStore::open(&other, 10), Err(EventsFault::Database { .. })));
+        assert!(matches!(EventStore::open(&other, 10, ALL), Err(EventsFault::Database { .. })));
     }
 }

@@ -113,7 +113,8 @@ impl Peer {
         }
         self.retries.save();
         let begun = Instant::now();
-        let called = tokio::time::timeout(self.calls.timeout_ms, self.attempts(path)).await;
+        // In a box, because every answer has room for this call and few make it.
+        let called = tokio::time::timeout(self.calls.timeout_ms, Box::pin(self.attempts(path))).await;
         self.latency.observe(begun.elapsed());
         let reason = match called {
             Ok(Ok(answer)) => {

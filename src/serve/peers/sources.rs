@@ -51,6 +51,16 @@ impl Sources {
         [&self.offline, &self.similar].into_iter().flatten().all(Peer::is_well)
     }
 
+    /// What final recommendations of a user are made from, when all of it is in this process and no disk has to be
+    /// waited for.
+    pub fn at_once(&self, state: &State, user_id: i64) -> Option<Gathered> {
+        if self.offline.is_some() || self.similar.is_some() {
+            return None;
+        }
+        let history = state.events().recent_at_once(user_id, usize::MAX)?;
+        Some(Gathered { history, ..Gathered::default() })
+    }
+
     /// What final recommendations of a user are made from.
     pub async fn gather(
         &self,

@@ -282,6 +282,18 @@ fn a_run_with_nothing_to_do_says_nothing_to_the_server() {
     call.says("nothing to do").says("tracked: ");
     assert!(call.ran().is_empty(), "no fingerprint knows of tracking");
     assert_eq!(other.run("recsys.step", "lines").artifacts.len(), 1);
+    // So it is when the environment asks for it, on the shortest way to say that nothing is to be done.
+    let plain = Project::with(COUNT);
+    plain.write("events.csv", "a\nb\n");
+    let begun = |url: &str| {
+        let words: &[(&str, &str)] = if url.is_empty() { &[] } else { &[("RECSYS_TRACKING", url)] };
+        Call::of(plain.command(&["run"]).envs(words.iter().copied()).output().unwrap())
+    };
+    (0..3).for_each(|_| assert_eq!(begun("").code, 0));
+    begun(&other.url).says("nothing to do").says("tracked: ");
+    let told = other.known().requests.len();
+    begun(&other.url).says("nothing to do");
+    assert_eq!(other.known().requests.len(), told);
 }
 
 #[test]
