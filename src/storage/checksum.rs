@@ -34,13 +34,15 @@ impl Checksum {
         }
     }
 
-    /// Its name, as people write it before the colon.
-    pub fn name(&self) -> &'static str {
+    /// Its bytes, filled up with zeros to 32.
+    pub fn widened(&self) -> [u8; 32] {
         match self {
-            Self::Md5(_) => "md5",
-            Self::Md5OfParts(..) => "ETag",
-            Self::Sha256(_) => "sha256",
-            Self::Blake3(_) => "blake3",
+            Self::Md5(bytes) | Self::Md5OfParts(bytes, _) => {
+                let mut wide = [0; 32];
+                wide[..16].copy_from_slice(bytes);
+                wide
+            }
+            Self::Sha256(bytes) | Self::Blake3(bytes) => *bytes,
         }
     }
 

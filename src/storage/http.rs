@@ -14,6 +14,7 @@ use reqwest::header::{
 };
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect};
 
+use super::body::drain;
 use super::checksum::Checksum;
 use super::error::{Failure, Kind};
 use super::runtime::{wait, within};
@@ -140,23 +141,9 @@ impl Storage for Http<'_> {
                 return Err(Failure::new(Kind::Changed, "the object is another one by now"));
             }
             let announced = range.as_ref().map(|range| range.end - range.start).or(length);
-            let mut came = 0;
-            loop {
-                let next = async { answer.chunk().await.map_err(|error| broken(&error)) };
-                let Some(piece) = within(self.timeout, next).await? else { break };
-                came += piece.len() as u64;
-                if announced.is_some_and(|announced| came > announced) {
-                    return Err(Failure::new(Kind::Broken, "more bytes came than were announced"));
-                }
-                sink(&piece)?;
-            }
-            match announced {
-                Some(announced) if came < announced => Err(Failure::new(
-                    Kind::Broken,
-                    format!("the answer ended after {came} of {announced} bytes"),
-                )),
-                _ => Ok(now),
-            }
+            let next = async || answer.chunk().await.map_err(|error| broken(&error));
+            drain(announced, self.timeout, sink, next).await?;
+            Ok(now)
         })
     }
 

@@ -15,6 +15,7 @@
 //! URL) are never part of a message: see [`address::Address`] and [`settings::Settings`].
 
 pub mod address;
+mod body;
 pub mod check;
 pub mod checksum;
 pub mod error;

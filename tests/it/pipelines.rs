@@ -173,7 +173,7 @@ fn preprocess(interactions: DataFrame) -> Call {
         std::fs::copy(from, project.path(&format!("data/raw/{name}.parquet"))).unwrap();
     }
     write_table(&project, "data/raw/interactions.parquet", interactions);
-    let call = project.call(&["run", "--until", "preprocess"]);
+    let call = project.call(&["run", "--until", "preprocess", "--var", "raw=data/raw"]);
     assert_eq!(call.code, 1, "{}{}", call.stdout, call.stderr);
     assert!(!project.path("artifacts/preprocess").exists());
     call
@@ -198,7 +198,7 @@ fn a_raw_file_that_is_no_parquet_and_one_that_is_not_there_are_named() {
     for name in ["tracks", "catalog_names", "interactions"] {
         project.write(&format!("data/raw/{name}.parquet"), "not parquet");
     }
-    let call = project.call(&["run", "--until", "preprocess"]);
+    let call = project.call(&["run", "--until", "preprocess", "--var", "raw=data/raw"]);
     assert_eq!(call.code, 1);
     call.says("is not a readable Parquet file").says("help:");
     let call = project.call(&["run", "--var", "raw=nowhere"]);

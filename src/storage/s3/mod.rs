@@ -17,6 +17,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 
+use super::body::drain;
 use super::checksum::{Checksum, hex, md5};
 use super::error::{Failure, Kind};
 use super::runtime::{wait, within};
@@ -162,23 +163,9 @@ impl Storage for S3<'_> {
                 return Err(Failure::new(Kind::Changed, "the object is another one by now"));
             }
             let announced = range.as_ref().map(|range| range.end - range.start).or(length);
-            let mut came = 0;
-            loop {
-                let next = async { got.body.next().await.transpose().map_err(broken) };
-                let Some(piece) = within(self.settings.timeout, next).await? else { break };
-                came += piece.len() as u64;
-                if announced.is_some_and(|announced| came > announced) {
-                    return Err(Failure::new(Kind::Broken, "more bytes came than were announced"));
-                }
-                sink(&piece)?;
-            }
-            match announced {
-                Some(announced) if came < announced => Err(Failure::new(
-                    Kind::Broken,
-                    format!("the answer ended after {came} of {announced} bytes"),
-                )),
-                _ => Ok(now),
-            }
+            let next = async || got.body.next().await.transpose().map_err(broken);
+            drain(announced, self.settings.timeout, sink, next).await?;
+            Ok(now)
         })
     }
 

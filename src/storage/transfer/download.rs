@@ -7,7 +7,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::meter::{Counter, Meter, Tell};
-use super::partial::{PartDigest, Partial, move_file, widened};
+use super::partial::{PartDigest, Partial, move_file};
 use super::parts::{Told, Work, each, lock};
 use crate::storage::checksum::{Checksum, Hasher, md5_of_parts};
 use crate::storage::error::{Failure, Kind};
@@ -180,10 +180,7 @@ impl Download<'_> {
         let range = partial.range(part);
         let mut retry = Retry::new(self.remote.settings().attempts);
         let mut at = range.start;
-        let mut hasher = match digest {
-            PartDigest::Md5 => Hasher::Md5(Default::default()),
-            PartDigest::Blake3 => Hasher::Blake3(Box::default()),
-        };
+        let mut hasher = digest.hasher();
         while at < range.end {
             let before = at;
             let read = self.remote.read(Some(at..range.end), Some(self.found), &mut |bytes| {
@@ -203,11 +200,7 @@ impl Download<'_> {
                 retry.after(failure, stop)?;
             }
         }
-        Ok(match hasher.finish() {
-            Checksum::Md5(sum) => widened(sum),
-            Checksum::Blake3(sum) => sum,
-            _ => unreachable!("a part is hashed by one of these two"),
-        })
+        Ok(hasher.finish().widened())
     }
 
     /// Reads the parts in order, each as soon as it is there, for the checksums of the whole.

@@ -18,7 +18,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::storage::checksum::md5;
+use crate::storage::checksum::{Checksum, Hasher, md5};
 
 const MAGIC: &[u8] = b"recsys part 1\n";
 /// Bytes of the journal for one part.
@@ -37,17 +37,18 @@ impl PartDigest {
     /// The digest of bytes in memory, filled up with zeros.
     pub fn of(self, bytes: &[u8]) -> [u8; 32] {
         match self {
-            Self::Md5 => widened(md5(bytes)),
+            Self::Md5 => Checksum::Md5(md5(bytes)).widened(),
             Self::Blake3 => *blake3::hash(bytes).as_bytes(),
         }
     }
-}
 
-/// MD5 as wide as a digest in the journal.
-pub fn widened(md5: [u8; 16]) -> [u8; 32] {
-    let mut wide = [0; 32];
-    wide[..16].copy_from_slice(&md5);
-    wide
+    /// What works it out piece by piece.
+    pub fn hasher(self) -> Hasher {
+        match self {
+            Self::Md5 => Hasher::Md5(Default::default()),
+            Self::Blake3 => Hasher::Blake3(Box::default()),
+        }
+    }
 }
 
 /// A file that is being filled.
