@@ -240,7 +240,7 @@ impl Upload<'_> {
         let (settings, stop, key) = (self.remote.settings(), self.remote.stop(), self.key());
         let count = usize::try_from(size.div_ceil(part_size)).unwrap_or(usize::MAX);
         let file = File::open(self.file).map_err(Failure::disk(self.file.display()))?;
-        let sent: Mutex<Vec<Option<(Part, [u8; 16])>>> = Mutex::new(vec![None; count]);
+        let sent = Mutex::new(vec![None::<(Part, [u8; 16])>; count]);
         let (counter, new) = (Counter::default(), Counter::default());
         let part = |index: usize, stop: Stop<'_>| -> Result<(), Failure> {
             let bytes = self.part_of(&file, index as u64 * part_size, part_size, size)?;
