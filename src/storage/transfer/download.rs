@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::meter::{Counter, Meter, Tell};
 use super::partial::{PartDigest, Partial, move_file};
-use super::parts::{Told, Work, each, lock};
+use super::parts::{Beside, Told, Work, each, lock};
 use crate::storage::checksum::{Checksum, Hasher, md5_of_parts};
 use crate::storage::error::{Failure, Kind};
 use crate::storage::retry::Retry;
@@ -134,8 +134,7 @@ impl Download<'_> {
             lock(&verified).extend(sums);
             Ok(())
         };
-        let follow: Option<&(dyn Fn(Stop<'_>) -> Result<(), Failure> + Sync)> =
-            if self.hashers().is_empty() { None } else { Some(&follow) };
+        let follow: Option<Beside<'_>> = if self.hashers().is_empty() { None } else { Some(&follow) };
         let told = Told { counter: &counter, total: Some(size), tell: self.tell };
         let work = Work::new(missing);
         let ended = each(work, settings.concurrency, &told, &fetch, follow, remote.stop());

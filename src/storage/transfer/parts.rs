@@ -61,6 +61,9 @@ pub struct Told<'a> {
     pub tell: Tell<'a>,
 }
 
+/// What is done beside the parts, on a thread of its own.
+pub type Beside<'a> = &'a (dyn Fn(Stop<'_>) -> Result<(), Failure> + Sync);
+
 /// Calls `part` for every part in `work`, from so many threads, and `beside` from one more.
 ///
 /// # Errors
@@ -70,7 +73,7 @@ pub fn each(
     threads: usize,
     told: &Told<'_>,
     part: &(dyn Fn(usize, Stop<'_>) -> Result<(), Failure> + Sync),
-    beside: Option<&(dyn Fn(Stop<'_>) -> Result<(), Failure> + Sync)>,
+    beside: Option<Beside<'_>>,
     stop: Stop<'_>,
 ) -> Result<(), Failure> {
     let enough = || stop() || work.is_over();
