@@ -61,7 +61,7 @@ pub struct Told<'a> {
     pub tell: Tell<'a>,
 }
 
-/// Work beside that on the parts, until it is done or told to give up.
+/// What is done beside the parts, on a thread of its own.
 pub type Beside<'a> = &'a (dyn Fn(Stop<'_>) -> Result<(), Failure> + Sync);
 
 /// Calls `part` for every part in `work`, from so many threads, and `beside` from one more.

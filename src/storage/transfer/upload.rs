@@ -22,6 +22,9 @@ const MOST_PARTS: u64 = 10_000;
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 20;
 
+/// A part that the server has, and the MD5 of its bytes.
+type Sent = (Part, [u8; 16]);
+
 /// What to upload, and where to.
 pub struct Upload<'a> {
     /// The object that it becomes.
@@ -240,7 +243,7 @@ impl Upload<'_> {
         let (settings, stop, key) = (self.remote.settings(), self.remote.stop(), self.key());
         let count = usize::try_from(size.div_ceil(part_size)).unwrap_or(usize::MAX);
         let file = File::open(self.file).map_err(Failure::disk(self.file.display()))?;
-        let sent = Mutex::new(vec![None::<(Part, [u8; 16])>; count]);
+        let sent: Mutex<Vec<Option<Sent>>> = Mutex::new(vec![None; count]);
         let (counter, new) = (Counter::default(), Counter::default());
         let part = |index: usize, stop: Stop<'_>| -> Result<(), Failure> {
             let bytes = self.part_of(&file, index as u64 * part_size, part_size, size)?;
