@@ -35,7 +35,7 @@ fn the_demo_runs_once_then_not_at_all_then_only_what_changed() {
     let project = project();
     let demo = ["pipelines/demo.yaml", "--var", "interactions=60000"];
     let first = project.run(&demo);
-    assert_eq!(first.ran().len(), 18);
+    assert_eq!(first.ran().len(), 17);
     first.says("NDCG@10").says("ranked").says("vs popularity");
     for artifact in [
         "split/train_matrix.npz",
