@@ -142,7 +142,7 @@ fn a_page_tells_what_the_steps_found() {
     assert_eq!(changed.ran(), ["als", "report"], "{}", changed.stderr);
     changed.says("step `als`, of which this one tells, changed");
     assert!(project.read("artifacts/report.html").contains("checkpoint_every: 3"));
-    let forced = project.run(&["--set", "als.checkpoint_every=3", "--force", "als", "report"]);
+    let forced = project.run(&["--set", "als.checkpoint_every=3", "--force", "als", "--force", "report"]);
     assert!(!forced.stderr.contains("deterministic"), "{}", forced.stderr);
 }
 
