@@ -30,6 +30,7 @@ pub mod library;
 pub mod lists;
 pub mod lists_file;
 pub mod local;
+mod memory;
 pub mod metrics;
 pub mod model;
 pub mod online;

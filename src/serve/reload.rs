@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::failure::ServiceError;
 use super::library::Library;
+use super::memory;
 use super::origin::{Look, Origin, Told};
 use super::state::State;
 
@@ -74,6 +75,7 @@ impl Watcher {
                 let (n_users, n_tracks) = (library.recommendations.len(), library.catalog.len());
                 let seconds = begin.elapsed().as_secs_f64();
                 self.state.publish(library);
+                memory::give_back();
                 tracing::info!(
                     "a new release is served: {n_users} users, {n_tracks} tracks, read in {seconds:.1} s"
                 );

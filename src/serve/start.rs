@@ -26,9 +26,9 @@ use super::library::Library;
 use super::metrics::Metrics;
 use super::peers::sources;
 use super::reload::Watch;
-use super::router_of;
 use super::service::{self, Service};
 use super::state::State;
+use super::{memory, router_of};
 
 /// What there is to say once a service answers.
 #[derive(Debug, Clone)]
@@ -147,6 +147,7 @@ fn load_beside(
 fn load(service: Service, metrics: Arc<Metrics>) -> Result<State, ServiceError> {
     let library = Library::load(&service)?;
     let events = events(&service)?;
+    memory::give_back();
     let impressions = Impressions::open(&service.impressions)?;
     Ok(State::counted(service, library, events, impressions, metrics))
 }
