@@ -52,6 +52,7 @@ mod shipped;
 mod stop;
 mod storage;
 mod storage_faults;
+mod storage_flagship;
 mod storage_kill;
 mod storage_proxy;
 mod storage_runs;
