@@ -1,8 +1,8 @@
 //! The front of a service: what happens to every request before and after its handler.
 //!
-//! It is one hand-written layer and not a stack of boxed ones: an id, limits, keys, origins, a timeout,
-//! metrics, the access log and the watch over silent connections together take 2 µs of the 9 µs that the
-//! smallest request costs. Until the artifacts are read it answers for itself.
+//! It is one hand-written layer and not a stack of boxed ones: what an id, limits, keys, origins, a timeout,
+//! metrics, the access log and the watch over silent connections cost is a share of every request that is
+//! felt, for a request costs about 12 µs in all. Until the artifacts are read it answers for itself.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
